@@ -1,0 +1,394 @@
+"""The only writer of balances: reserve, complete, refund, release, statement.
+
+Every change of a balance is one atomic commit that also writes its ledger entry and the request's status. Entry ids
+derive from the request's id and are written with create, so nothing can be paid twice. A request starts pending, under
+a lease, and ends exactly once: completed or failed. Whoever commits that first wins; the other learns it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from firebase_functions import logger
+
+import database
+from database import Answer, Commit, Document, Query, Write
+from errors import (
+    BrokenDocument,
+    GenerationFailed,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    InsufficientCredits,
+    InvalidRequest,
+    UserNotFound,
+)
+
+PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
+DEDUCTION, REFUND = "deduction", "refund"
+GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
+
+RELEASE_PAGE_SIZE = 100
+RELEASE_THREADS = 4
+IN_FLIGHT_RETRY_SECONDS = 2
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """A request whose every field is valid, with its price."""
+
+    user_id: str
+    model: str
+    style: str
+    color: str
+    size: str
+    prompt: str | None
+    cost_credits: int
+
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of what was asked for; the price is not part of it, since the catalog may change it."""
+        asked = [self.user_id, self.model, self.style, self.color, self.size, self.prompt]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Credits taken for a pending request; `document` is that request as this attempt wrote it."""
+
+    request_id: str
+    user_id: str
+    cost_credits: int
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an earlier request with the same id ended: with an image, or with the credits back."""
+
+    request_id: str
+    cost_credits: int
+    image_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ledger entry, as it is stored: what somebody broke by hand is shown as it is."""
+
+    id: str
+    type: Any
+    credits: Any
+    generation_request_id: Any
+    timestamp: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A balance and one page of its history, newest first; `last_entry_id` where there is more after it."""
+
+    credits: int
+    entries: Sequence[Entry]
+    last_entry_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What one sweep did: reservations refunded, and those it could not refund."""
+
+    refunded: int
+    skipped: int
+
+
+class Ledger:
+    """Reserves, completes and refunds; `clock` gives aware UTC datetimes, `new_id` unguessable unique ids."""
+
+    def __init__(
+        self, db: database.Database, clock: Callable[[], datetime], new_id: Callable[[], str], lease_seconds: float
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._new_id = new_id
+        self._lease = timedelta(seconds=lease_seconds)
+
+    def reserve(self, request: GenerationRequest, idempotency_key: str | None = None) -> Reservation | Settled:
+        """Takes the credits and leaves the request pending, or tells how the key's first request ended.
+
+        Raises:
+            InsufficientCredits, UserNotFound: nothing was taken.
+            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
+            BrokenDocument: the balance is no integer of at least 0.
+            Unavailable: no commit stood in time; one that was on its way is refunded when its lease expires.
+        """
+        request_id = _request_id(request.user_id, idempotency_key) if idempotency_key else self._new_id()
+        attempt_id = self._new_id()
+        paths = [_user_path(request.user_id), _request_path(request_id)]
+
+        def plan(documents: Mapping[str, Document]) -> Commit[Reservation | Settled] | Answer[Reservation | Settled]:
+            user, existing = (documents[path] for path in paths)
+            if existing.data is not None:
+                return Answer(_earlier(existing, existing.data, request, attempt_id))
+            return self._reservation(user, existing.path, request, attempt_id)
+
+        outcome = self._db.run_transaction(paths, plan, turn=request.user_id)
+        if isinstance(outcome, Reservation):
+            _log("credits reserved", outcome.request_id, outcome.user_id, credits=outcome.cost_credits)
+        return outcome
+
+    def complete(self, reservation: Reservation, image_url: str) -> None:
+        """Ends a reservation with its image, in one round trip where nobody interfered.
+
+        Raises:
+            GenerationFailed: the lease ran out first and the credits are back; the image must not be given.
+            Unavailable: it is not known to stand; the lease decides.
+        """
+        path = reservation.document.path
+
+        def plan(documents: Mapping[str, Document]) -> Commit[None] | Answer[None]:
+            document = documents[path]
+            data = _existing(document)
+            if data.get("status") == FAILED:
+                raise GenerationFailed(reservation.cost_credits, reservation.request_id)
+            if data.get("status") == COMPLETED:
+                return Answer(None)
+            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._now(document)}
+            return Commit([Write(path, fields, document.version)], lambda versions: None)
+
+        self._db.run_transaction([path], plan, known={path: reservation.document})
+        _log("generation completed", reservation.request_id, reservation.user_id, credits=reservation.cost_credits)
+
+    def refund(self, reservation: Reservation) -> None:
+        """Ends a reservation whose generation failed: the credits go back, once.
+
+        Raises:
+            BrokenDocument: the balance is no integer of at least 0, so nothing can be added to it.
+            Unavailable: it is not known to stand; the lease decides.
+        """
+        self._refund(reservation.document.path, reservation.user_id, GENERATION_FAILED, due=lambda data: True)
+
+    def release_expired(self) -> Release:
+        """Refunds every reservation that is pending past its lease; safe beside itself and beside late finishers.
+
+        Raises:
+            Unavailable: Firestore did not answer in time; what was refunded so far stands.
+        """
+        now = self._clock()
+        outcomes: list[bool] = []
+        with ThreadPoolExecutor(RELEASE_THREADS) as threads:
+            for page in self._expired_pages(now):
+                outcomes += threads.map(lambda document: self._release(document, now), page)
+        release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
+        if outcomes:
+            logger.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)
+        return release
+
+    def statement(self, user_id: str, page_size: int, after_entry_id: str | None = None) -> Statement:
+        """The balance and a page of the history, newest first, both as of one moment; two round trips.
+
+        Raises:
+            UserNotFound: there is no such user.
+            InvalidRequest: there is no entry `after_entry_id`.
+            BrokenDocument: the balance is no integer of at least 0.
+        """
+        entry_paths = [_entry_path(user_id, after_entry_id)] if after_entry_id else []
+        documents = self._db.read([_user_path(user_id), *entry_paths])
+        user, after = documents[_user_path(user_id)], [documents[path] for path in entry_paths]
+        credits = _balance(user)
+        if any(entry.data is None for entry in after):
+            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
+        history = Query(
+            f"{user.path}/{database.TRANSACTIONS}",
+            order_by="timestamp",
+            descending=True,
+            after=after[0] if after else None,
+            limit=page_size + 1,
+        )
+        found = self._db.query(history, read_time=user.read_time)
+        entries = [_entry(document) for document in found[:page_size]]
+        return Statement(credits, entries, entries[-1].id if len(found) > page_size else None)
+
+    def _reservation(
+        self, user: Document, request_path: str, request: GenerationRequest, attempt_id: str
+    ) -> Commit[Reservation | Settled]:
+        available = _balance(user)
+        if available < request.cost_credits:
+            raise InsufficientCredits(request.cost_credits, available)
+        now = self._now(user)
+        request_id = database.document_id(request_path)
+        fields = {
+            "userId": request.user_id,
+            "model": request.model,
+            "style": request.style,
+            "color": request.color,
+            "size": request.size,
+            "prompt": request.prompt,
+            "cost": request.cost_credits,
+            "status": PENDING,
+            "createdAt": now,
+            "updatedAt": now,
+            "leaseExpiresAt": now + self._lease,
+            # Tells this attempt's own write from another's when the answer to the Commit was lost.
+            "attemptId": attempt_id,
+            "fingerprint": request.fingerprint(),
+        }
+        writes = [
+            Write(request_path, fields),
+            *_movement(user, request_id, DEDUCTION, request.cost_credits, now),
+        ]
+
+        def reserved(versions: Mapping[str, datetime]) -> Reservation:
+            document = Document(request_path, fields, versions[request_path])
+            return Reservation(request_id, request.user_id, request.cost_credits, document)
+
+        return Commit(writes, reserved)
+
+    def _refund(self, request_path: str, user_id: str, reason: str, due: Callable[[Mapping[str, Any]], bool]) -> bool:
+        """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
+        user_path = _user_path(user_id)
+
+        def plan(documents: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
+            request, user = documents[request_path], documents[user_path]
+            data = _existing(request)
+            if data.get("status") != PENDING or not due(data):
+                return Answer(False)
+            _existing(user)
+            now = self._now(user)
+            fields = {"status": FAILED, "failure": reason, "updatedAt": now}
+            movement = _movement(user, request.id, REFUND, _cost(request), now)
+            return Commit([Write(request_path, fields, request.version), *movement], lambda versions: True)
+
+        refunded = self._db.run_transaction([request_path, user_path], plan, turn=user_id)
+        if refunded:
+            _log("credits refunded", database.document_id(request_path), user_id, reason=reason)
+        return refunded
+
+    def _release(self, document: Document, now: datetime) -> bool:
+        try:
+            return self._refund(
+                document.path,
+                _user_id(document),
+                LEASE_EXPIRED,
+                due=lambda data: data["leaseExpiresAt"] <= now,
+            )
+        except BrokenDocument as error:
+            # One document that somebody broke by hand must not keep the others' credits.
+            logger.error("reservation not released", generationRequestId=document.id, **error.log_fields)
+            return False
+
+    def _expired_pages(self, now: datetime) -> Iterator[list[Document]]:
+        last: Document | None = None
+        # By cursor, so that a reservation that cannot be refunded is not met again.
+        while page := self._expired_page(now, last):
+            yield page
+            last = page[-1]
+
+    def _expired_page(self, now: datetime, after: Document | None) -> list[Document]:
+        expired = Query(
+            database.GENERATION_REQUESTS,
+            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", now)),
+            order_by="leaseExpiresAt",
+            after=after,
+            limit=RELEASE_PAGE_SIZE,
+        )
+        return self._db.query(expired)
+
+    def _now(self, document: Document) -> datetime:
+        """Now, but after the document's last change, so that a skewed clock cannot reorder a history."""
+        now = self._clock()
+        return now if document.version is None else max(now, document.version + _TICK)
+
+
+def _request_id(user_id: str, idempotency_key: str) -> str:
+    # A user id holds no control character, so the separator keeps two pairs from meeting.
+    return hashlib.sha256(f"{user_id}\0{idempotency_key}".encode()).hexdigest()[:40]
+
+
+def _user_path(user_id: str) -> str:
+    return f"{database.USERS}/{user_id}"
+
+
+def _entry_path(user_id: str, entry_id: str) -> str:
+    return f"{_user_path(user_id)}/{database.TRANSACTIONS}/{entry_id}"
+
+
+def _request_path(request_id: str) -> str:
+    return f"{database.GENERATION_REQUESTS}/{request_id}"
+
+
+def _earlier(
+    document: Document, data: Mapping[str, Any], request: GenerationRequest, attempt_id: str
+) -> Reservation | Settled:
+    """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
+    if data.get("fingerprint") != request.fingerprint():
+        raise IdempotencyMismatch()
+    status, cost_credits = data.get("status"), _cost(document)
+    if status == PENDING and data.get("attemptId") == attempt_id:
+        return Reservation(document.id, request.user_id, cost_credits, document)
+    if status == PENDING:
+        raise IdempotencyInFlight(IN_FLIGHT_RETRY_SECONDS)
+    return Settled(document.id, cost_credits, data.get("imageUrl") if status == COMPLETED else None)
+
+
+def _movement(user: Document, request_id: str, kind: str, credits: int, now: datetime) -> list[Write]:
+    """The two writes that move a balance: the new balance over the version read, and its entry."""
+    balance = _balance(user) + (credits if kind == REFUND else -credits)
+    assert credits > 0, "a movement has a size"
+    assert balance >= 0, "a movement leaves no debt"
+    entry = {
+        "type": kind,
+        "credits": credits,
+        "balanceAfter": balance,
+        "generationRequestId": request_id,
+        "timestamp": now,
+    }
+    return [
+        Write(user.path, {"credits": balance}, user.version),
+        Write(_entry_path(user.id, f"{request_id}-{kind}"), entry),
+    ]
+
+
+def _balance(user: Document) -> int:
+    if user.data is None:
+        raise UserNotFound()
+    credits = user.data.get("credits")
+    # Not isinstance: a bool is an int to Python. Anybody with the console can store anything here.
+    if type(credits) is not int or credits < 0:
+        raise BrokenDocument(user.path, "credits must be an integer of at least 0")
+    return credits
+
+
+def _cost(request: Document) -> int:
+    cost = _existing(request).get("cost")
+    if type(cost) is not int or cost <= 0:
+        raise BrokenDocument(request.path, "cost must be an integer above 0")
+    return cost
+
+
+def _user_id(request: Document) -> str:
+    user_id = _existing(request).get("userId")
+    if not isinstance(user_id, str) or not user_id or "/" in user_id:
+        raise BrokenDocument(request.path, "userId must be a user's id")
+    return user_id
+
+
+def _existing(document: Document) -> Mapping[str, Any]:
+    if document.data is None:
+        raise BrokenDocument(document.path, "the document is gone")
+    return document.data
+
+
+def _entry(document: Document) -> Entry:
+    data = _existing(document)
+    return Entry(
+        id=document.id,
+        type=data.get("type"),
+        credits=data.get("credits"),
+        generation_request_id=data.get("generationRequestId"),
+        timestamp=data["timestamp"],
+    )
+
+
+def _log(event: str, request_id: str, user_id: str, **fields: Any) -> None:
+    logger.info(event, generationRequestId=request_id, userId=user_id, **fields)
