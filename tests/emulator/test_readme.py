@@ -1,0 +1,100 @@
+"""The README's curl examples, run as they stand but for the address, in the real Functions emulator."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from projects import Project
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+PRINTED_BASE = "http://127.0.0.1:5001/demo-case-study/us-central1"
+
+
+@pytest.fixture(scope="module")
+def base() -> str:
+    return os.environ["FUNCTIONS_BASE_URL"]
+
+
+@pytest.fixture(scope="module")
+def imported() -> Project:
+    """The project that the Functions emulator serves, as emulator-data fills it."""
+    return Project(os.environ["GCLOUD_PROJECT"])
+
+
+def curl_examples() -> list[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if block.startswith("curl")]
+
+
+def run(example: str, base: str) -> str:
+    assert PRINTED_BASE in example
+    done = subprocess.run(
+        ["bash", "-c", example.replace(PRINTED_BASE, base)], capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout
+
+
+def test_the_curl_examples_give_the_documented_answers(base: str, imported: Project) -> None:
+    """Buy, read (99 credits and one deduction), buy with a key twice and pay once, release nothing."""
+    buy, read, buy_with_key, release = curl_examples()
+    bought = json.loads(run(buy, base))
+    assert bought["deductedCredits"] == 1
+    assert bought["imageUrl"].startswith("https://images.example.com/model-a/")
+
+    statement = json.loads(run(read, base))
+    assert statement["currentCredits"] == 99
+    [entry] = statement["transactions"]
+    assert (entry["type"], entry["credits"]) == ("deduction", 1)
+    assert entry["generationRequestId"] == bought["generationRequestId"]
+
+    first, second = run(buy_with_key, base), run(buy_with_key, base)
+    assert first.splitlines()[-1] == second.splitlines()[-1]
+    assert "idempotent-replayed: true" in second.lower()
+    assert "idempotent-replayed" not in first.lower()
+    assert imported.balance("testUser2") == 7
+
+    assert run(release, base) == ""
+    assert imported.balance("testUser1") == 99
+
+
+def test_the_imported_data_is_the_seed(imported: Project) -> None:
+    """emulator-data holds the catalog of scripts/seed.json and its users."""
+    everything = imported.everything()
+    names = {path for path in everything if path.count("/") == 1 and not path.startswith("generationRequests")}
+    expected = Project.seeded()
+    expected.add_user(100, "testUser1")
+    expected.add_user(10, "testUser2")
+    assert names == set(expected.everything())
+
+
+def test_the_accounts_can_sign_in() -> None:
+    """The Auth emulator has an account for each user, uid = user id."""
+    host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
+    for user_id in ("testUser1", "testUser2"):
+        response = requests.post(
+            f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=any",
+            json={"email": f"{user_id.lower()}@example.com", "password": user_id, "returnSecureToken": True},
+            timeout=30,
+        )
+        assert response.json()["localId"] == user_id
+
+
+def test_the_functions_emulator_gives_the_contracts_errors(base: str) -> None:
+    """The same answers as on the production server: wrong method, bad body, unknown user, large body."""
+    url = f"{base}/createGenerationRequest"
+    assert requests.get(url, timeout=60).headers["Allow"] == "POST"
+    assert requests.post(url, json=[1], timeout=60).json()["error"]["details"]["reason"] == "INVALID_REQUEST"
+    assert requests.post(url, json={"prompt": "x" * 20_000_000}, timeout=60).status_code == 413
+    body = {"userId": "nobody", "model": "model-a", "style": "anime", "color": "neon", "size": "512x512"}
+    assert requests.post(url, json=body, timeout=60).json()["error"]["message"] == "User not found."
+
+
+def test_the_scheduled_function_answers(base: str) -> None:
+    """Cloud Scheduler's call succeeds, and with nothing to release it writes nothing."""
+    response = requests.post(f"{base}/releaseExpiredReservations-0", timeout=60)
+    assert (response.status_code, response.text) == (200, "")

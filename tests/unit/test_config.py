@@ -1,0 +1,61 @@
+"""Settings: declared once, checked at start, the same in code, .env and README."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def env_file(name: str) -> dict[str, str]:
+    lines = (ROOT / "functions" / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_defaults_are_valid() -> None:
+    """An empty environment starts."""
+    assert config.load({}).ai_failure_rate == 0.05
+
+
+def test_the_env_file_names_every_setting_with_its_default() -> None:
+    """The CLI asks for whatever functions/.env lacks, so it lacks nothing and changes nothing."""
+    assert env_file(".env") == {param.name: str(param.default) for param in config.PARAMS}
+    assert env_file(".env.demo-case-study").keys() <= env_file(".env").keys()
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    """One table row a setting."""
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| `([^`]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert dict(rows) == env_file(".env")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("AI_FAILURE_RATE", ["", "x", "-0.01", "1.01", "nan", "inf", "5%"]),
+        ("CATALOG_TTL_SECONDS", ["", "-1", "nan", "inf"]),
+        ("RESERVATION_LEASE_SECONDS", ["60", "0", "6e2", "x"]),
+        ("TIMEOUT_SECONDS", ["0", "3601", "1.5"]),
+        ("MEMORY_MB", ["0", "300"]),
+        ("MIN_INSTANCES", ["-1", "21"]),
+        ("MAX_INSTANCES", ["0"]),
+        ("THREADS", ["0", "1001"]),
+        ("REGION", ["", " "]),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, values: list[str]) -> None:
+    """Each setting has a range, and the error names the setting."""
+    for value in values:
+        with pytest.raises(config.ConfigurationError, match=name):
+            config.load({name: value})
+
+
+def test_every_bad_setting_is_named_at_once() -> None:
+    """One failed start reports them all."""
+    with pytest.raises(config.ConfigurationError, match=r"AI_FAILURE_RATE.*THREADS"):
+        config.load({"AI_FAILURE_RATE": "x", "THREADS": "x"})

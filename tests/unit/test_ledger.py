@@ -1,0 +1,237 @@
+"""The ledger's rules, on an in-process database with a clock to move."""
+
+import pytest
+from google.api_core import exceptions
+
+from builders import LEASE_SECONDS, Books, request
+from errors import (
+    BrokenDocument,
+    GenerationFailed,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    InsufficientCredits,
+    Unavailable,
+    UserNotFound,
+)
+from ledger import Reservation, Settled
+
+
+@pytest.fixture
+def books() -> Books:
+    books = Books()
+    books.add_user()
+    return books
+
+
+def reserve(books: Books, key: str | None = None, **fields: object) -> Reservation:
+    outcome = books.ledger.reserve(request(**fields), key)  # type: ignore[arg-type]
+    assert isinstance(outcome, Reservation)
+    return outcome
+
+
+def test_a_reservation_takes_the_credits_and_leaves_the_request_pending(books: Books) -> None:
+    """One commit: balance, entry and pending request with its lease."""
+    reservation = reserve(books)
+    documents = books.db.everything()
+    assert books.balance() == 7
+    entry = documents[f"users/ann/transactions/{reservation.request_id}-deduction"]
+    assert (entry["type"], entry["credits"], entry["balanceAfter"]) == ("deduction", 3, 7)
+    stored = documents[f"generationRequests/{reservation.request_id}"]
+    assert (stored["status"], stored["cost"]) == ("pending", 3)
+    assert (stored["leaseExpiresAt"] - stored["createdAt"]).total_seconds() == LEASE_SECONDS
+
+
+def test_a_completed_request_keeps_its_price(books: Books) -> None:
+    """Completing stores the image and moves no credits."""
+    reservation = reserve(books)
+    books.ledger.complete(reservation, "https://image")
+    stored = books.db.everything()[reservation.document.path]
+    assert (stored["status"], stored["imageUrl"], books.balance()) == ("completed", "https://image", 7)
+
+
+def test_a_refund_happens_once(books: Books) -> None:
+    """A second refund of the same reservation changes nothing."""
+    reservation = reserve(books)
+    books.ledger.refund(reservation)
+    once = books.db.everything()
+    books.ledger.refund(reservation)
+    assert books.db.everything() == once
+    assert books.balance() == 10
+
+
+def test_a_completed_request_is_not_refunded(books: Books) -> None:
+    """Whoever ends a request first wins: completed stays completed."""
+    reservation = reserve(books)
+    books.ledger.complete(reservation, "https://image")
+    before = books.db.everything()
+    books.ledger.refund(reservation)
+    assert books.db.everything() == before
+
+
+def test_a_late_finisher_learns_that_the_credits_are_back(books: Books) -> None:
+    """After the release, completing raises, and the request stays failed."""
+    reservation = reserve(books)
+    books.clock.forward(LEASE_SECONDS + 1)
+    assert books.ledger.release_expired().refunded == 1
+    with pytest.raises(GenerationFailed):
+        books.ledger.complete(reservation, "https://image")
+    stored = books.db.everything()[reservation.document.path]
+    assert (stored["status"], stored["failure"], books.balance()) == ("failed", "LEASE_EXPIRED", 10)
+
+
+def test_a_running_lease_is_left_alone(books: Books) -> None:
+    """The sweep refunds nothing whose lease runs, and finds what it did not refund later."""
+    reservation = reserve(books)
+    books.clock.forward(LEASE_SECONDS - 1)
+    assert books.ledger.release_expired().refunded == 0
+    books.ledger.complete(reservation, "https://image")
+    books.clock.forward(2)
+    assert books.ledger.release_expired().refunded == 0
+
+
+def test_the_sweep_goes_past_a_document_that_it_cannot_refund(books: Books) -> None:
+    """One broken balance is skipped; more than a page of others are refunded."""
+    books.add_user("broken", 10)
+    reserve(books, user_id="broken")
+    books.db.put("users/broken", {"credits": "many"})
+    books.add_user("rich", 1000)
+    for _ in range(205):
+        reserve(books, user_id="rich", cost_credits=1)
+    books.clock.forward(LEASE_SECONDS + 1)
+    release = books.ledger.release_expired()
+    assert (release.refunded, release.skipped) == (205, 1)
+    assert books.balance("rich") == 1000
+
+
+@pytest.mark.parametrize("ends", ["completed", "failed"])
+def test_a_key_replays_how_its_first_request_ended(books: Books, ends: str) -> None:
+    """The same key and request give the first answer again and write nothing."""
+    first = reserve(books, "key")
+    if ends == "completed":
+        books.ledger.complete(first, "https://image")
+    else:
+        books.ledger.refund(first)
+    before = books.db.everything()
+    again = books.ledger.reserve(request(), "key")
+    assert again == Settled(first.request_id, 3, "https://image" if ends == "completed" else None)
+    assert books.db.everything() == before
+
+
+def test_a_key_in_flight_is_told_so(books: Books) -> None:
+    """While the first request is pending, the second is refused and takes nothing."""
+    reserve(books, "key")
+    with pytest.raises(IdempotencyInFlight):
+        books.ledger.reserve(request(), "key")
+    assert books.balance() == 7
+
+
+def test_a_key_with_another_request_is_refused(books: Books) -> None:
+    """Any other field under the same key is a mismatch, pending or ended."""
+    first = reserve(books, "key")
+    with pytest.raises(IdempotencyMismatch):
+        books.ledger.reserve(request(prompt="other"), "key")
+    books.ledger.complete(first, "https://image")
+    with pytest.raises(IdempotencyMismatch):
+        books.ledger.reserve(request(prompt="other"), "key")
+
+
+def test_two_users_may_use_the_same_key(books: Books) -> None:
+    """A key belongs to its user."""
+    books.add_user("bob")
+    assert reserve(books, "key").request_id != reserve(books, "key", user_id="bob").request_id
+
+
+def test_a_changed_price_does_not_break_a_replay(books: Books) -> None:
+    """The price is the catalog's business, so a retry after a price change still finds its answer."""
+    books.ledger.complete(reserve(books, "key"), "https://image")
+    assert isinstance(books.ledger.reserve(request(cost_credits=9), "key"), Settled)
+
+
+def test_nothing_is_taken_without_cover(books: Books) -> None:
+    """Too small a balance or no user: an error and no write."""
+    before = books.db.everything()
+    with pytest.raises(InsufficientCredits):
+        books.ledger.reserve(request(cost_credits=11))
+    with pytest.raises(UserNotFound):
+        books.ledger.reserve(request(user_id="nobody"))
+    assert books.db.everything() == before
+
+
+@pytest.mark.parametrize("credits", [None, -1, "10", 9.5, True, float("nan"), float("inf")])
+def test_a_broken_balance_moves_nothing(books: Books, credits: object) -> None:
+    """Whatever is no integer of at least 0 is neither spent nor added to."""
+    reservation = reserve(books)
+    books.add_user("ann", credits)
+    for act in (lambda: books.ledger.reserve(request()), lambda: books.ledger.refund(reservation)):
+        with pytest.raises(BrokenDocument):
+            act()
+    assert books.db.everything()[reservation.document.path]["status"] == "pending"
+
+
+def test_a_conflict_is_tried_again_on_what_is_there_now(books: Books) -> None:
+    """Another's commit between read and write makes the plan run again on the new balance."""
+    rival = iter([lambda: books.add_user("ann", 4)])
+
+    def interfere(name: str) -> None:
+        if name == "Commit":
+            next(rival, lambda: "")()
+
+    books.db.before_rpc = interfere
+    reserve(books)
+    assert books.balance() == 1
+
+
+@pytest.mark.parametrize("error", [exceptions.DeadlineExceeded, exceptions.ServiceUnavailable, exceptions.Unknown])
+def test_a_commit_whose_answer_was_lost_is_found(books: Books, error: type[Exception]) -> None:
+    """The write was applied and its answer lost: the reservation stands once, and so do its end and a refund."""
+    lose = {"next": True}
+
+    def lose_answer(name: str) -> None:
+        if name == "Commit" and lose["next"]:
+            lose["next"] = False
+            raise error("lost")
+
+    books.db.after_rpc = lose_answer
+    reservation = reserve(books)
+    assert books.balance() == 7
+    lose["next"] = True
+    books.ledger.complete(reservation, "https://image")
+    other = reserve(books)
+    lose["next"] = True
+    books.ledger.refund(other)
+    assert books.balance() == 7
+
+
+def test_lasting_silence_is_unavailable(books: Books) -> None:
+    """Firestore away for the whole budget: Unavailable, and nothing written."""
+
+    def away(name: str) -> None:
+        raise exceptions.ServiceUnavailable("away")
+
+    before = books.db.everything()
+    books.db.before_rpc = away
+    with pytest.raises(Unavailable):
+        books.ledger.reserve(request())
+    assert books.db.everything() == before
+
+
+def test_a_skewed_clock_does_not_reorder_a_history(books: Books) -> None:
+    """An entry's time is after the balance's last change, even where this machine's clock is behind."""
+    reserve(books, cost_credits=1)
+    books.clock.forward(-30)
+    reserve(books, cost_credits=1)
+    entries = books.ledger.statement("ann", 10).entries
+    assert entries[0].timestamp > entries[1].timestamp
+    assert entries[0].generation_request_id != entries[1].generation_request_id
+
+
+def test_pages_cover_the_history_once(books: Books) -> None:
+    """Entries in pages are the entries in one, newest first."""
+    for _ in range(5):
+        reserve(books, cost_credits=1)
+        books.clock.forward(1)
+    whole = [entry.id for entry in books.ledger.statement("ann", 10).entries]
+    first = books.ledger.statement("ann", 3)
+    second = books.ledger.statement("ann", 3, first.last_entry_id)
+    assert [entry.id for entry in (*first.entries, *second.entries)] == whole
+    assert (len(whole), second.last_entry_id) == (5, None)
