@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs everything locally: the functions, Firestore, Auth and, where it can be had, the Emulator UI.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'USAGE'
+Usage: ./start-emulator.sh [--export]
+
+Starts the emulators with the data of emulator-data/ and stops them on Ctrl-C.
+
+  --export   save the data into emulator-data/ when stopping; without it a run leaves that folder as it was
+  --help     show this text
+
+A setting of functions/.env can be given for one run: AI_FAILURE_RATE=1 ./start-emulator.sh
+USAGE
+}
+
+options=()
+for option in "$@"; do
+    case "$option" in
+    --export) options+=(--export) ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *)
+        printf 'Unknown option: %s\n\n' "$option" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+done
+
+source scripts/toolchain.sh
+# Before installing anything, so that nobody waits for minutes to learn it.
+"$PYTHON" scripts/start_emulator.py --check-ports
+prepare_toolchain ui
+[ "$UI" = off ] || options+=(--ui)
+exec "$PYTHON" scripts/start_emulator.py --cli "$FIREBASE" ${options[@]+"${options[@]}"}
