@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -30,6 +30,9 @@ GENERATION_REQUESTS = "generationRequests"
 STYLES = "styles"
 COLORS = "colors"
 SIZES = "sizes"
+
+# As a field's value: the time at which the server writes it, whatever this machine's clock says.
+COMMIT_TIME = firestore.SERVER_TIMESTAMP
 
 # gRPC waits up to two minutes before it connects again, and a new channel to the same host shares that wait:
 # https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md
@@ -69,7 +72,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Documents of one collection that match every (field, operator, value), in the order of a field and then the id.
+    """Documents of one collection that match every (field, operator, value), ordered by a field, if any, then the id.
 
     `after` is the last document of the page before. A query with both an equality and an order needs a composite index
     in firestore.indexes.json, which the emulator does not insist on.
@@ -227,6 +230,16 @@ class Database:
         """
         return self._persist(lambda attempts: self._query_once(query, read_time, attempts), _RETRIED_READS)
 
+    def pages(self, query: Query, read_time: datetime | None = None) -> Iterator[list[Document]]:
+        """The query's documents in pages of its `limit`, one round trip each; goes on behind the last one seen.
+
+        Raises:
+            Unavailable: Firestore did not answer in time.
+        """
+        while page := self.query(query, read_time):
+            yield page
+            query = replace(query, after=page[-1])
+
     def run_transaction(
         self,
         paths: Sequence[str],
@@ -316,12 +329,13 @@ def _built(client: firestore.Client, query: Query) -> firestore.Query:
     built = firestore.Query(client.collection(query.collection))
     for name, operator, value in query.where:
         built = built.where(filter=firestore.FieldFilter(name, operator, value))
-    if query.order_by is not None:
-        direction = firestore.Query.DESCENDING if query.descending else firestore.Query.ASCENDING
-        built = built.order_by(query.order_by, direction=direction).order_by("__name__", direction=direction)
-        if query.after is not None:
-            last = query.after.data or {}
-            built = built.start_after({query.order_by: last.get(query.order_by), "__name__": query.after.id})
+    direction = firestore.Query.DESCENDING if query.descending else firestore.Query.ASCENDING
+    order = [name for name in (query.order_by, "__name__") if name is not None]
+    for name in order:
+        built = built.order_by(name, direction=direction)
+    if query.after is not None:
+        last = {**(query.after.data or {}), "__name__": query.after.id}
+        built = built.start_after({name: last.get(name) for name in order})
     return built if query.limit is None else built.limit(query.limit)
 
 

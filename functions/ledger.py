@@ -15,7 +15,9 @@ from typing import Any
 
 from firebase_functions import logger
 
+import consistency
 import database
+from consistency import COMPLETED, DEDUCTION, FAILED, PENDING, REFUND
 from database import Answer, Commit, Document, Query, Write
 from errors import (
     BrokenDocument,
@@ -27,14 +29,12 @@ from errors import (
     UserNotFound,
 )
 
-PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
-DEDUCTION, REFUND = "deduction", "refund"
 GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
 
 RELEASE_PAGE_SIZE = 100
 RELEASE_THREADS = 4
+AUDIT_PAGE_SIZE = 500
 IN_FLIGHT_RETRY_SECONDS = 2
-_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Ledger:
                 raise GenerationFailed(reservation.cost_credits, reservation.request_id)
             if data.get("status") == COMPLETED:
                 return Answer(None)
-            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._now(document)}
+            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._clock()}
             return Commit([Write(path, fields, document.version)], lambda versions: None)
 
         self._db.run_transaction([path], plan, known={path: reservation.document})
@@ -175,9 +175,16 @@ class Ledger:
             Unavailable: Firestore did not answer in time; what was refunded so far stands.
         """
         now = self._clock()
+        expired = Query(
+            database.GENERATION_REQUESTS,
+            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", now)),
+            order_by="leaseExpiresAt",
+            limit=RELEASE_PAGE_SIZE,
+        )
         outcomes: list[bool] = []
         with ThreadPoolExecutor(RELEASE_THREADS) as threads:
-            for page in self._expired_pages(now):
+            # Each page starts behind the one before, so a reservation that cannot be refunded is not met again.
+            for page in self._db.pages(expired):
                 outcomes += threads.map(lambda document: self._release(document, now), page)
         release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
         if outcomes:
@@ -209,13 +216,40 @@ class Ledger:
         entries = [_entry(document) for document in found[:page_size]]
         return Statement(credits, entries, entries[-1].id if len(found) > page_size else None)
 
+    def audit(self, user_id: str, grace_seconds: float = 0.0) -> list[str]:
+        """Everything that is wrong in a user's books, in words, as of one moment; reads only.
+
+        A request may be pending for `grace_seconds` past its lease, since the sweep comes every few minutes.
+        """
+        user = self._db.read([_user_path(user_id)])[_user_path(user_id)]
+        entries = self._all(Query(f"{user.path}/{database.TRANSACTIONS}", limit=AUDIT_PAGE_SIZE), user)
+        mine = (("userId", "==", user_id),)
+        requests = self._all(Query(database.GENERATION_REQUESTS, where=mine, limit=AUDIT_PAGE_SIZE), user)
+        overdue_before = self._clock() - timedelta(seconds=grace_seconds)
+        return consistency.violations(user, entries, requests, overdue_before)
+
+    def audit_all(self, grace_seconds: float = 0.0) -> Iterator[tuple[str, list[str]]]:
+        """Each user's id with what is wrong in their books, then whatever belongs to no user; reads only."""
+        known: set[str] = set()
+        for page in self._db.pages(Query(database.USERS, limit=AUDIT_PAGE_SIZE)):
+            for user in page:
+                known.add(user.id)
+                yield user.id, self.audit(user.id, grace_seconds)
+        for page in self._db.pages(Query(database.GENERATION_REQUESTS, limit=AUDIT_PAGE_SIZE)):
+            for request in page:
+                if _existing(request).get("userId") not in known:
+                    yield "", [f"{request.path} belongs to no user"]
+
+    def _all(self, query: Query, as_of: Document) -> list[Document]:
+        return [document for page in self._db.pages(query, as_of.read_time) for document in page]
+
     def _reservation(
         self, user: Document, request_path: str, request: GenerationRequest, attempt_id: str
     ) -> Commit[Reservation | Settled]:
         available = _balance(user)
         if available < request.cost_credits:
             raise InsufficientCredits(request.cost_credits, available)
-        now = self._now(user)
+        now = self._clock()
         request_id = database.document_id(request_path)
         fields = {
             "userId": request.user_id,
@@ -235,7 +269,7 @@ class Ledger:
         }
         writes = [
             Write(request_path, fields),
-            *_movement(user, request_id, DEDUCTION, request.cost_credits, now),
+            *_movement(user, request_id, DEDUCTION, request.cost_credits),
         ]
 
         def reserved(versions: Mapping[str, datetime]) -> Reservation:
@@ -254,9 +288,8 @@ class Ledger:
             if data.get("status") != PENDING or not due(data):
                 return Answer(False)
             _existing(user)
-            now = self._now(user)
-            fields = {"status": FAILED, "failure": reason, "updatedAt": now}
-            movement = _movement(user, request.id, REFUND, _cost(request), now)
+            fields = {"status": FAILED, "failure": reason, "updatedAt": self._clock()}
+            movement = _movement(user, request.id, REFUND, _cost(request))
             return Commit([Write(request_path, fields, request.version), *movement], lambda versions: True)
 
         refunded = self._db.run_transaction([request_path, user_path], plan, turn=user_id)
@@ -276,28 +309,6 @@ class Ledger:
             # One document that somebody broke by hand must not keep the others' credits.
             logger.error("reservation not released", generationRequestId=document.id, **error.log_fields)
             return False
-
-    def _expired_pages(self, now: datetime) -> Iterator[list[Document]]:
-        last: Document | None = None
-        # By cursor, so that a reservation that cannot be refunded is not met again.
-        while page := self._expired_page(now, last):
-            yield page
-            last = page[-1]
-
-    def _expired_page(self, now: datetime, after: Document | None) -> list[Document]:
-        expired = Query(
-            database.GENERATION_REQUESTS,
-            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", now)),
-            order_by="leaseExpiresAt",
-            after=after,
-            limit=RELEASE_PAGE_SIZE,
-        )
-        return self._db.query(expired)
-
-    def _now(self, document: Document) -> datetime:
-        """Now, but after the document's last change, so that a skewed clock cannot reorder a history."""
-        now = self._clock()
-        return now if document.version is None else max(now, document.version + _TICK)
 
 
 def _request_id(user_id: str, idempotency_key: str) -> str:
@@ -331,7 +342,7 @@ def _earlier(
     return Settled(document.id, cost_credits, data.get("imageUrl") if status == COMPLETED else None)
 
 
-def _movement(user: Document, request_id: str, kind: str, credits: int, now: datetime) -> list[Write]:
+def _movement(user: Document, request_id: str, kind: str, credits: int) -> list[Write]:
     """The two writes that move a balance: the new balance over the version read, and its entry."""
     balance = _balance(user) + (credits if kind == REFUND else -credits)
     assert credits > 0, "a movement has a size"
@@ -341,7 +352,8 @@ def _movement(user: Document, request_id: str, kind: str, credits: int, now: dat
         "credits": credits,
         "balanceAfter": balance,
         "generationRequestId": request_id,
-        "timestamp": now,
+        # Instances' clocks differ; the server's puts a history in the order in which it was written.
+        "timestamp": database.COMMIT_TIME,
     }
     return [
         Write(user.path, {"credits": balance}, user.version),

@@ -37,6 +37,11 @@ def impatient(attempts: int = 8) -> RetryPolicy:
     )
 
 
+def sleepless() -> RetryPolicy:
+    """A policy that tries again at once, for as long as nobody would wait."""
+    return RetryPolicy(uniform=lambda low, high: 0.0, sleep=lambda seconds: None)
+
+
 def counter_ids() -> Callable[[], str]:
     numbers = itertools.count(1)
     return lambda: f"id{next(numbers)}"
@@ -47,11 +52,12 @@ class Books:
     """A ledger on an in-process database, with a clock to move."""
 
     clock: Clock = field(default_factory=Clock)
+    policy: RetryPolicy = field(default_factory=impatient)
     db: MemoryDatabase = field(init=False)
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.db = MemoryDatabase(self.clock, impatient())
+        self.db = MemoryDatabase(self.clock, self.policy)
         self.ledger = Ledger(self.db, self.clock, counter_ids(), LEASE_SECONDS)
 
     def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:

@@ -1,13 +1,13 @@
 """Firestore in this process: the same preconditions, versions and queries, without a round trip."""
 
-import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from google.api_core import exceptions
 
+import database
 from database import Database, Document, Query, RetryPolicy, Write, document_id
 
 _TICK = timedelta(microseconds=1)
@@ -28,15 +28,20 @@ class MemoryDatabase(Database):
         self._clock = clock
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[dict[str, Any], datetime]] = {}
-        self._last_commit: datetime | None = None
         self.before_rpc: Callable[[str], None] = _nothing
         self.after_rpc: Callable[[str], None] = _nothing
         self.queries: list[Query] = []
 
+    def beside(self) -> "MemoryDatabase":
+        """The same documents as another process sees them: with turns and hooks of its own."""
+        other = MemoryDatabase(self._clock, self._policy)
+        other._documents, other._lock = self._documents, self._lock
+        return other
+
     def put(self, path: str, data: dict[str, Any]) -> None:
         """Stores a document as somebody with the console would, without a precondition."""
         with self._lock:
-            self._documents[path] = (copy.deepcopy(data), self._commit_time())
+            self._documents[path] = (dict(data), self._commit_time())
 
     def remove(self, path: str) -> None:
         with self._lock:
@@ -45,7 +50,7 @@ class MemoryDatabase(Database):
     def everything(self) -> dict[str, dict[str, Any]]:
         """Every document, by path."""
         with self._lock:
-            return {path: copy.deepcopy(data) for path, (data, _) in self._documents.items()}
+            return {path: dict(data) for path, (data, _) in self._documents.items()}
 
     def _read_once(self, paths: Sequence[str], attempts: Any) -> dict[str, Document]:
         self.before_rpc("BatchGetDocuments")
@@ -70,7 +75,7 @@ class MemoryDatabase(Database):
             time = self._commit_time()
             for write in writes:
                 old = self._documents.get(write.path, ({}, time))[0]
-                self._documents[write.path] = ({**old, **copy.deepcopy(dict(write.data))}, time)
+                self._documents[write.path] = ({**old, **_stored(write.data, time)}, time)
         self.after_rpc("Commit")
         return {write.path: time for write in writes}
 
@@ -84,36 +89,33 @@ class MemoryDatabase(Database):
             raise exceptions.FailedPrecondition(write.path)
 
     def _commit_time(self) -> datetime:
-        earliest = self._clock() if self._last_commit is None else self._last_commit + _TICK
-        self._last_commit = max(earliest, self._clock())
-        return self._last_commit
+        latest = max((version for _, version in self._documents.values()), default=self._clock())
+        return max(latest + _TICK, self._clock())
 
     def _document(self, path: str) -> Document:
         stored = self._documents.get(path)
         if stored is None:
             return Document(path, None, None)
-        return Document(path, copy.deepcopy(stored[0]), stored[1])
+        return Document(path, dict(stored[0]), stored[1])
+
+
+def _stored(data: Mapping[str, Any], time: datetime) -> dict[str, Any]:
+    return {name: time if value is database.COMMIT_TIME else value for name, value in data.items()}
 
 
 def _page(query: Query, documents: list[Document]) -> list[Document]:
     name = query.order_by
-    if name is not None:
-        key = _sort_key(name)
-        documents = sorted((document for document in documents if name in (document.data or {})), key=key)
-        if query.descending:
-            documents.reverse()
-        if query.after is not None:
-            last = key(query.after)
-            documents = [
-                document
-                for document in documents
-                if (key(document) < last if query.descending else key(document) > last)
-            ]
+    key = _sort_key(name)
+    documents = [document for document in documents if name is None or name in (document.data or {})]
+    documents.sort(key=key, reverse=query.descending)
+    if query.after is not None:
+        last = key(query.after)
+        documents = [found for found in documents if (key(found) < last if query.descending else key(found) > last)]
     return documents[: query.limit]
 
 
-def _sort_key(name: str) -> Callable[[Document], Any]:
-    return lambda document: ((document.data or {})[name], document.id)
+def _sort_key(name: str | None) -> Callable[[Document], Any]:
+    return lambda document: ((document.data or {})[name], document.id) if name else (document.id,)
 
 
 def _matches(query: Query, document: Document) -> bool:

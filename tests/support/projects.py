@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import Any
 import requests
 from google.cloud import firestore
 
+from seed import load_catalog
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
-sys.path.append(str(SCRIPTS))
-
-from seed import load_catalog  # noqa: E402
 
 SEED = json.loads((SCRIPTS / "seed.json").read_text(encoding="utf-8"))
 

@@ -7,14 +7,14 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from servers import free_port
+from emulator_config import free_ports
 
 
 class FirestoreProxy:
     """Forwards one port to the emulator while it is up; down, connections are cut and new ones refused."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.host = f"127.0.0.1:{self.port}"
         self._listener: socket.socket | None = None
         self._open: list[socket.socket] = []

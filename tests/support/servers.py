@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import requests
 
+from emulator_config import free_ports
+
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 READY_SECONDS = 30.0
 
@@ -34,19 +36,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class FunctionServer:
     """A running function; leaving the context ends its processes."""
 
     def __init__(self, target: str, project_id: str, **settings: str) -> None:
         self.target = target
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self._env = {

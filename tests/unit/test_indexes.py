@@ -27,6 +27,7 @@ def queries_of_the_code() -> list[Query]:
     books.clock.forward(LEASE_SECONDS + 1)
     books.ledger.release_expired()
     books.ledger.statement("ann", 10)
+    list(books.ledger.audit_all())
     return books.db.queries
 
 

@@ -1,0 +1,111 @@
+"""Whether a user's books hold together. Pure: documents -> violations, in words."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from database import Document
+
+PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
+DEDUCTION, REFUND, GRANT = "deduction", "refund", "grant"
+_SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1}
+
+
+def violations(
+    user: Document, entries: Sequence[Document], requests: Sequence[Document], overdue_before: datetime
+) -> list[str]:
+    """Everything that breaks the ledger's rules; each violation names the document.
+
+    Args:
+        user: the balance.
+        entries: the user's whole ledger, in any order.
+        requests: all of the user's generation requests.
+        overdue_before: a pending request whose lease ended before this should have been released.
+    """
+    well_formed = [entry for entry in entries if not _entry_problem(entry)]
+    return [
+        *_balance_violations(user),
+        *(f"{entry.path}: {problem}" for entry in entries if (problem := _entry_problem(entry))),
+        *_chain_violations(user, sorted(well_formed, key=_by_time)),
+        *_pairing_violations(entries, requests),
+        *(violation for request in requests for violation in _request_violations(request, overdue_before)),
+    ]
+
+
+def _balance_violations(user: Document) -> Iterable[str]:
+    if user.data is None:
+        yield f"{user.path}: does not exist"
+    elif not _is_amount(user.data.get("credits"), least=0):
+        yield f"{user.path}: credits is no integer of at least 0"
+
+
+def _entry_problem(entry: Document) -> str | None:
+    data = _data(entry)
+    if data.get("type") not in _SIGNS:
+        return "type is none of deduction, refund, grant"
+    if not _is_amount(data.get("credits"), least=1):
+        return "credits is no integer above 0"
+    if not _is_amount(data.get("balanceAfter"), least=0):
+        return "balanceAfter is no integer of at least 0"
+    if not isinstance(data.get("timestamp"), datetime):
+        return "timestamp is no time"
+    return None
+
+
+def _chain_violations(user: Document, entries: Sequence[Document]) -> Iterable[str]:
+    """Each balanceAfter follows from the one before, and the last is the balance."""
+    for before, after in pairwise(entries):
+        expected = _data(before)["balanceAfter"] + _SIGNS[_data(after)["type"]] * _data(after)["credits"]
+        if _data(after)["balanceAfter"] != expected:
+            yield f"{after.path}: balanceAfter is {_data(after)['balanceAfter']}, expected {expected}"
+    if entries and _data(user).get("credits") != _data(entries[-1])["balanceAfter"]:
+        yield f"{user.path}: credits is {_data(user).get('credits')}, expected {_data(entries[-1])['balanceAfter']}"
+
+
+def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document]) -> Iterable[str]:
+    """Each request has one deduction, and one refund exactly when it failed; each such entry has its request."""
+    found = Counter((_data(entry).get("generationRequestId"), _data(entry).get("type")) for entry in entries)
+    by_id = {entry.id: entry for entry in entries}
+    for request in requests:
+        due = {DEDUCTION: 1, REFUND: 1 if _data(request).get("status") == FAILED else 0}
+        for kind, count in due.items():
+            if found[request.id, kind] != count:
+                yield f"{request.path}: has {found[request.id, kind]} {kind} entries, expected {count}"
+            entry = by_id.get(f"{request.id}-{kind}")
+            if count and entry is None:
+                yield f"{request.path}: has no entry {request.id}-{kind}"
+            elif entry is not None and _data(entry).get("credits") != _data(request).get("cost"):
+                yield f"{entry.path}: credits differs from the request's cost"
+    known = {request.id for request in requests}
+    for entry in entries:
+        if _data(entry).get("type") in (DEDUCTION, REFUND) and _data(entry).get("generationRequestId") not in known:
+            yield f"{entry.path}: belongs to no request of this user"
+
+
+def _request_violations(request: Document, overdue_before: datetime) -> Iterable[str]:
+    data = _data(request)
+    status, lease = data.get("status"), data.get("leaseExpiresAt")
+    if status not in (PENDING, COMPLETED, FAILED):
+        yield f"{request.path}: status is none of pending, completed, failed"
+    if status == COMPLETED and not data.get("imageUrl"):
+        yield f"{request.path}: is completed without an image"
+    if status == FAILED and data.get("imageUrl"):
+        yield f"{request.path}: failed and has an image"
+    if status == PENDING and not isinstance(lease, datetime):
+        yield f"{request.path}: is pending without a lease"
+    elif status == PENDING and lease < overdue_before:
+        yield f"{request.path}: is pending past its lease"
+
+
+def _by_time(entry: Document) -> tuple[datetime, str]:
+    return _data(entry)["timestamp"], entry.id
+
+
+def _is_amount(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _data(document: Document) -> Any:
+    return document.data or {}
