@@ -1,9 +1,10 @@
-"""The README's curl examples, run as they stand but for the address, in the real Functions emulator."""
+"""The real Functions emulator: the README's curl examples, and what a user meets there."""
 
 import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,16 @@ def test_the_scheduled_function_answers(base: str) -> None:
     """Cloud Scheduler's call succeeds, and with nothing to release it writes nothing."""
     response = requests.post(f"{base}/releaseExpiredReservations-0", timeout=60)
     assert (response.status_code, response.text) == (200, "")
+
+
+def test_the_functions_emulator_serves_a_crowd(base: str, imported: Project) -> None:
+    """32 requests at once, each in a process of its own, with credits for 20: 20 images and 12 refusals."""
+    user_id = imported.add_user(20)
+    body = {"userId": user_id, "model": "model-a", "style": "anime", "color": "neon", "size": "512x512"}
+    with ThreadPoolExecutor(32) as clients:
+        answers = list(
+            clients.map(lambda _: requests.post(f"{base}/createGenerationRequest", json=body, timeout=120), range(32))
+        )
+    assert sorted(answer.status_code for answer in answers) == [200] * 20 + [400] * 12
+    assert imported.balance(user_id) == 0
+    assert [entry["balanceAfter"] for entry in imported.entries(user_id)] == list(range(19, -1, -1))
