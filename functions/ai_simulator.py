@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MODEL_NAMES = ("model-a", "model-b")
+MAX_URL_LENGTH = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ def generate_image(model: ImageModel, order: ImageOrder) -> str:
     # A real model is a foreign library: this is its boundary, where each of its errors becomes ours.
     except Exception as error:
         raise ModelFailed(f"{type(error).__name__} in the model") from error
-    if not isinstance(image_url, str) or not image_url:
+    if not _is_storable(image_url):
         raise ModelFailed("The model gave no URL.")
     return image_url
+
+
+def _is_storable(image_url: object) -> bool:
+    if not isinstance(image_url, str) or not 1 <= len(image_url) <= MAX_URL_LENGTH:
+        return False
+    # Firestore refuses what UTF-8 cannot carry, and a paid request would stay pending.
+    return image_url.isascii()

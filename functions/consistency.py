@@ -43,7 +43,7 @@ def _balance_violations(user: Document) -> Iterable[str]:
 
 def _entry_problem(entry: Document) -> str | None:
     data = _data(entry)
-    if data.get("type") not in _SIGNS:
+    if _text(data.get("type")) not in _SIGNS:
         return "type is none of deduction, refund, grant"
     if not _is_amount(data.get("credits"), least=1):
         return "credits is no integer above 0"
@@ -66,30 +66,41 @@ def _chain_violations(user: Document, entries: Sequence[Document]) -> Iterable[s
 
 def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document]) -> Iterable[str]:
     """Each request has one deduction, and one refund exactly when it failed; each such entry has its request."""
-    found = Counter((_data(entry).get("generationRequestId"), _data(entry).get("type")) for entry in entries)
+    found = Counter((_request_of(entry), _text(_data(entry).get("type"))) for entry in entries)
     by_id = {entry.id: entry for entry in entries}
     for request in requests:
         due = {DEDUCTION: 1, REFUND: 1 if _data(request).get("status") == FAILED else 0}
         for kind, count in due.items():
             if found[request.id, kind] != count:
                 yield f"{request.path}: has {found[request.id, kind]} {kind} entries, expected {count}"
-            entry = by_id.get(f"{request.id}-{kind}")
-            if count and entry is None:
-                yield f"{request.path}: has no entry {request.id}-{kind}"
-            elif entry is not None and _data(entry).get("credits") != _data(request).get("cost"):
-                yield f"{entry.path}: credits differs from the request's cost"
+            if count:
+                yield from _amount_violations(request, by_id.get(f"{request.id}-{kind}"), kind)
     known = {request.id for request in requests}
     for entry in entries:
-        if _data(entry).get("type") in (DEDUCTION, REFUND) and _data(entry).get("generationRequestId") not in known:
+        pairs = _text(_data(entry).get("type")) in (DEDUCTION, REFUND)
+        if pairs and _request_of(entry) not in known:
             yield f"{entry.path}: belongs to no request of this user"
+
+
+def _amount_violations(request: Document, entry: Document | None, kind: str) -> Iterable[str]:
+    if entry is None:
+        yield f"{request.path}: has no entry {request.id}-{kind}"
+    elif _data(entry).get("credits") != _data(request).get("cost"):
+        yield f"{entry.path}: credits differs from the request's cost"
+
+
+def _request_of(entry: Document) -> str:
+    return _text(_data(entry).get("generationRequestId"))
 
 
 def _request_violations(request: Document, overdue_before: datetime) -> Iterable[str]:
     data = _data(request)
     status, lease = data.get("status"), data.get("leaseExpiresAt")
-    if status not in (PENDING, COMPLETED, FAILED):
+    if not _is_amount(data.get("cost"), least=1):
+        yield f"{request.path}: cost is no integer above 0"
+    if _text(status) not in (PENDING, COMPLETED, FAILED):
         yield f"{request.path}: status is none of pending, completed, failed"
-    if status == COMPLETED and not data.get("imageUrl"):
+    if status == COMPLETED and not _text(data.get("imageUrl")):
         yield f"{request.path}: is completed without an image"
     if status == FAILED and data.get("imageUrl"):
         yield f"{request.path}: failed and has an image"
@@ -99,8 +110,14 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
         yield f"{request.path}: is pending past its lease"
 
 
-def _by_time(entry: Document) -> tuple[datetime, str]:
-    return _data(entry)["timestamp"], entry.id
+def _by_time(entry: Document) -> tuple[Any, ...]:
+    # Two entries may share a timestamp's millisecond, never the microsecond of their commits.
+    return _data(entry)["timestamp"], entry.version, entry.id
+
+
+def _text(value: Any) -> str:
+    """The value if it is a text; anything else, which may not even be hashable, is none that we know."""
+    return value if isinstance(value, str) else ""
 
 
 def _is_amount(value: Any, least: int) -> bool:

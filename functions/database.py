@@ -7,8 +7,10 @@ Firestore's mobile and web clients run transactions: https://firebase.google.com
 """
 
 import random
+import re
 import threading
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import grpc
 from google.api_core import exceptions
+from google.api_core.retry import Retry
 from google.cloud import firestore
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
@@ -44,6 +47,11 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
 ]
+
+# Not None: a query whose stream breaks off asks its retry for advice, and fails on None.
+_NEVER = Retry(predicate=lambda error: False)
+# Firestore reserves these as document ids: https://firebase.google.com/docs/firestore/quotas#limits
+_RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
 
 T = TypeVar("T")
 
@@ -277,7 +285,16 @@ class Database:
             step = plan(documents)
             if isinstance(step, Answer):
                 return step.value
-            return step.answer(self._commit_once(step.writes, attempts))
+            try:
+                return step.answer(self._commit_once(step.writes, attempts))
+            except _RETRIED_TRANSACTIONS:
+                raise
+            except exceptions.GoogleAPICallError:
+                # Final, it seems; but what stands between us and Firestore may have said it after the write.
+                step = plan(self._read_once(paths, attempts))
+                if isinstance(step, Answer):
+                    return step.value
+                raise
 
         return self._persist(attempt, _RETRIED_TRANSACTIONS)
 
@@ -303,7 +320,7 @@ class Database:
 
     def _query_once(self, query: Query, read_time: datetime | None, attempts: _Attempts) -> list[Document]:
         built = _built(self.client(), query)
-        snapshots = built.stream(retry=None, timeout=attempts.rpc_timeout_seconds, read_time=read_time)
+        snapshots = built.stream(retry=_NEVER, timeout=attempts.rpc_timeout_seconds, read_time=read_time)
         return [_document(snapshot) for snapshot in snapshots]
 
     def _commit_once(self, writes: Sequence[Write], attempts: _Attempts) -> dict[str, datetime]:
@@ -318,6 +335,17 @@ class Database:
         # No retry here: one that follows an applied write would read as a conflict and hide the answer.
         results = batch.commit(retry=None, timeout=attempts.rpc_timeout_seconds)
         return {write.path: result.update_time for write, result in zip(writes, results, strict=True)}
+
+
+def is_plain_id(text: str, max_length: int) -> bool:
+    """Whether a text is one document's id and no path, without control characters, and not reserved."""
+    return (
+        1 <= len(text) <= max_length
+        and "/" not in text
+        and not _RESERVED_ID.fullmatch(text)
+        # Cc: control characters. Cs: lone surrogates, which UTF-8 cannot carry.
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    )
 
 
 def document_id(path: str) -> str:

@@ -1,5 +1,6 @@
 """HTTP <-> handler: method, JSON body, one error shape, one response shape."""
 
+import io
 import json
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,11 +24,20 @@ def serve(request: Request, method: str, handle: Callable[[Call], Reply]) -> Res
         logger.error("internal error", **error.log_fields)
         return _error_response(error)
     except ApiError as error:
+        _log_cause(error)
         return _error_response(error)
     # The boundary: whatever was not foreseen is logged here, once, and tells the client nothing.
     except Exception:  # noqa: BLE001
         logger.error("unforeseen error", trace=traceback.format_exc())
         return _error_response(Internal())
+
+
+def _log_cause(error: ApiError) -> None:
+    """Why Firestore or the model failed: by type, since a model's own words may quote the prompt."""
+    if error.http_status >= 500:
+        cause = type(error.__cause__).__name__
+        deeper = error.__cause__.__cause__ if error.__cause__ else None
+        logger.warn("request failed", status=error.status, reason=error.reason, cause=cause, by=type(deeper).__name__)
 
 
 def _call(request: Request, method: str) -> Call:
@@ -41,7 +51,7 @@ def _json_object(request: Request) -> Mapping[str, Any]:
     # Read by hand: a limit set on the request would also stop functions-framework, which reads the rest afterwards.
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
-    raw = request.stream.read(MAX_BODY_BYTES + 1)
+    raw = _read(request)
     if len(raw) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
     if not request.is_json:
@@ -53,6 +63,19 @@ def _json_object(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return body
+
+
+def _read(request: Request) -> bytes:
+    try:
+        raw = request.stream.read(MAX_BODY_BYTES + 1)
+    # The boundary to the server, whose errors are its own: a chunk that is none, or a client that went away.
+    except Exception as error:
+        # functions-framework reads the rest after us, and would fail on it once more.
+        request.stream = io.BytesIO()
+        raise InvalidRequest("The body could not be read.") from error
+    if len(raw) < min(request.content_length or 0, MAX_BODY_BYTES):
+        raise InvalidRequest("The body is shorter than its Content-Length.")
+    return raw
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -72,4 +95,4 @@ def _error_response(error: ApiError) -> Response:
 
 
 def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    return Response(json.dumps(body), status, headers, mimetype="application/json")
+    return Response(json.dumps(body, allow_nan=False), status, headers, mimetype="application/json")

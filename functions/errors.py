@@ -143,8 +143,8 @@ class Unavailable(ApiError):
     http_status = 503
     status = "UNAVAILABLE"
 
-    def __init__(self, message: str, retry_after_seconds: int = 2, **details: Any) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)}, **details)
+    def __init__(self, message: str, retry_after_seconds: int = 2) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class Internal(ApiError):

@@ -1,6 +1,6 @@
 """The use cases, each one readable paragraph; no HTTP and no Firestore verbs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import validation
 from ai_simulator import ImageModel, ImageOrder, ModelFailed, generate_image
 from catalog import CatalogCache
-from errors import GenerationFailed
-from ledger import Entry, GenerationRequest, Ledger, Settled
+from errors import GenerationFailed, InvalidRequest, Unavailable
+from ledger import Entry, GenerationRequest, Ledger, Reservation, Settled
 
 REPLAYED: Mapping[str, str] = {"Idempotent-Replayed": "true"}
 
@@ -33,11 +33,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the use cases work with."""
+    """What the use cases work with. After `answer_within_seconds` nobody waits for an answer any more."""
 
     catalog: CatalogCache
     ledger: Ledger
     models: Mapping[str, ImageModel]
+    new_id: Callable[[], str]
+    monotonic: Callable[[], float]
+    answer_within_seconds: float
 
 
 def create_generation_request(call: Call, services: Services) -> Reply:
@@ -46,17 +49,22 @@ def create_generation_request(call: Call, services: Services) -> Reply:
     Raises:
         ApiError: any answer of the contract other than 200.
     """
-    key = validation.idempotency_key(call.idempotency_key)
-    request = validation.generation_request(call.body, services.catalog.current(), list(services.models))
-    reservation = services.ledger.reserve(request, key)
-    if isinstance(reservation, Settled):
-        return _replay(reservation)
+    key = validation.idempotency_key(call.idempotency_key) or services.new_id()
+    answer_by_seconds = services.monotonic() + services.answer_within_seconds
     try:
-        image_url = generate_image(services.models[request.model], _order(reservation.request_id, request))
-    except ModelFailed as error:
-        services.ledger.refund(reservation)
-        raise GenerationFailed(reservation.cost_credits, reservation.request_id) from error
-    services.ledger.complete(reservation, image_url)
+        request = validation.generation_request(call.body, services.catalog.current(), list(services.models))
+    except InvalidRequest as error:
+        return _replay_of_withdrawn(call, services, error)
+    try:
+        reservation = services.ledger.reserve(request, key)
+        if isinstance(reservation, Settled):
+            return _replay(reservation)
+        image_url = _generated_or_refunded(request, reservation, answer_by_seconds, services)
+        services.ledger.complete(reservation, image_url)
+    except Unavailable as error:
+        # With the key, also one that we chose, the client can learn what became of its purchase.
+        error.details["idempotencyKey"] = key
+        raise
     return _generated(reservation.request_id, reservation.cost_credits, image_url)
 
 
@@ -86,6 +94,33 @@ def release_expired_reservations(services: Services) -> None:
         Unavailable: Firestore did not answer, so that the scheduler tries again.
     """
     services.ledger.release_expired()
+
+
+def _generated_or_refunded(
+    request: GenerationRequest, reservation: Reservation, answer_by_seconds: float, services: Services
+) -> str:
+    try:
+        image_url = generate_image(services.models[request.model], _order(reservation.request_id, request))
+        if services.monotonic() > answer_by_seconds:
+            raise ModelFailed("The model took so long that the client is gone.")
+    except ModelFailed as error:
+        services.ledger.refund(reservation)
+        raise GenerationFailed(reservation.cost_credits, reservation.request_id) from error
+    return image_url
+
+
+def _replay_of_withdrawn(call: Call, services: Services, error: InvalidRequest) -> Reply:
+    """The stored answer of a purchase whose option has left the catalog since.
+
+    Raises:
+        InvalidRequest: there is no such purchase.
+    """
+    request = validation.unpriced_request(call.body)
+    if call.idempotency_key is not None and request is not None:
+        settled = services.ledger.settled(request, call.idempotency_key)
+        if settled is not None:
+            return _replay(settled)
+    raise error
 
 
 def _replay(settled: Settled) -> Reply:

@@ -5,6 +5,7 @@ derive from the request's id and are written with create, so nothing can be paid
 a lease, and ends exactly once: completed or failed. Whoever commits that first wins; the other learns it.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,12 +26,16 @@ from errors import (
     IdempotencyInFlight,
     IdempotencyMismatch,
     InsufficientCredits,
+    Internal,
     InvalidRequest,
     UserNotFound,
 )
 
 GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
 
+MAX_USER_ID_LENGTH = 128
+# Firestore's integers have 64 bits.
+MAX_CREDITS = 2**63 - 1
 RELEASE_PAGE_SIZE = 100
 RELEASE_THREADS = 4
 AUDIT_PAGE_SIZE = 500
@@ -76,13 +81,13 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry, as it is stored: what somebody broke by hand is shown as it is."""
+    """One ledger entry; a grant has no request."""
 
     id: str
-    type: Any
-    credits: Any
-    generation_request_id: Any
-    timestamp: Any
+    type: str
+    credits: int
+    generation_request_id: str | None
+    timestamp: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class Ledger:
     def reserve(self, request: GenerationRequest, idempotency_key: str | None = None) -> Reservation | Settled:
         """Takes the credits and leaves the request pending, or tells how the key's first request ended.
 
+        Without a key every call is a purchase of its own.
+
         Raises:
             InsufficientCredits, UserNotFound: nothing was taken.
             IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
@@ -124,18 +131,35 @@ class Ledger:
         """
         request_id = _request_id(request.user_id, idempotency_key) if idempotency_key else self._new_id()
         attempt_id = self._new_id()
-        paths = [_user_path(request.user_id), _request_path(request_id)]
+        entry_path = _entry_path(request.user_id, f"{request_id}-{DEDUCTION}")
+        paths = [_user_path(request.user_id), _request_path(request_id), entry_path]
 
         def plan(documents: Mapping[str, Document]) -> Commit[Reservation | Settled] | Answer[Reservation | Settled]:
-            user, existing = (documents[path] for path in paths)
+            user, existing, entry = (documents[path] for path in paths)
             if existing.data is not None:
                 return Answer(_earlier(existing, existing.data, request, attempt_id))
+            _must_not_exist(entry)
             return self._reservation(user, existing.path, request, attempt_id)
 
         outcome = self._db.run_transaction(paths, plan, turn=request.user_id)
         if isinstance(outcome, Reservation):
             _log("credits reserved", outcome.request_id, outcome.user_id, credits=outcome.cost_credits)
         return outcome
+
+    def settled(self, request: GenerationRequest, idempotency_key: str) -> Settled | None:
+        """How the key's first request ended, if it asked for the same; None where there was none.
+
+        Raises:
+            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
+            Unavailable: Firestore did not answer in time.
+        """
+        path = _request_path(_request_id(request.user_id, idempotency_key))
+        existing = self._db.read([path])[path]
+        if existing.data is None:
+            return None
+        earlier = _earlier(existing, existing.data, request, attempt_id="")
+        assert isinstance(earlier, Settled), "no attempt has an empty id"
+        return earlier
 
     def complete(self, reservation: Reservation, image_url: str) -> None:
         """Ends a reservation with its image, in one round trip where nobody interfered.
@@ -148,10 +172,10 @@ class Ledger:
 
         def plan(documents: Mapping[str, Document]) -> Commit[None] | Answer[None]:
             document = documents[path]
-            data = _existing(document)
-            if data.get("status") == FAILED:
+            status = _status(document)
+            if status == FAILED:
                 raise GenerationFailed(reservation.cost_credits, reservation.request_id)
-            if data.get("status") == COMPLETED:
+            if status == COMPLETED:
                 return Answer(None)
             fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._clock()}
             return Commit([Write(path, fields, document.version)], lambda versions: None)
@@ -171,8 +195,10 @@ class Ledger:
     def release_expired(self) -> Release:
         """Refunds every reservation that is pending past its lease; safe beside itself and beside late finishers.
 
+        Whatever keeps one from being refunded is logged, and the others go on.
+
         Raises:
-            Unavailable: Firestore did not answer in time; what was refunded so far stands.
+            Unavailable: Firestore did not give the next page in time; what was refunded so far stands.
         """
         now = self._clock()
         expired = Query(
@@ -237,8 +263,16 @@ class Ledger:
                 yield user.id, self.audit(user.id, grace_seconds)
         for page in self._db.pages(Query(database.GENERATION_REQUESTS, limit=AUDIT_PAGE_SIZE)):
             for request in page:
-                if _existing(request).get("userId") not in known:
+                user_id = _existing(request).get("userId")
+                # Read once more: a user may have come since the users were walked.
+                if not isinstance(user_id, str) or (user_id not in known and not self._exists(user_id)):
                     yield "", [f"{request.path} belongs to no user"]
+
+    def _exists(self, user_id: str) -> bool:
+        if not database.is_plain_id(user_id, MAX_USER_ID_LENGTH):
+            return False
+        path = _user_path(user_id)
+        return self._db.read([path])[path].data is not None
 
     def _all(self, query: Query, as_of: Document) -> list[Document]:
         return [document for page in self._db.pages(query, as_of.read_time) for document in page]
@@ -281,34 +315,37 @@ class Ledger:
     def _refund(self, request_path: str, user_id: str, reason: str, due: Callable[[Mapping[str, Any]], bool]) -> bool:
         """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
         user_path = _user_path(user_id)
+        entry_path = _entry_path(user_id, f"{database.document_id(request_path)}-{REFUND}")
 
         def plan(documents: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
             request, user = documents[request_path], documents[user_path]
-            data = _existing(request)
-            if data.get("status") != PENDING or not due(data):
+            if _status(request) != PENDING or not due(_existing(request)):
                 return Answer(False)
             _existing(user)
+            _must_not_exist(documents[entry_path])
             fields = {"status": FAILED, "failure": reason, "updatedAt": self._clock()}
             movement = _movement(user, request.id, REFUND, _cost(request))
             return Commit([Write(request_path, fields, request.version), *movement], lambda versions: True)
 
-        refunded = self._db.run_transaction([request_path, user_path], plan, turn=user_id)
+        refunded = self._db.run_transaction([request_path, user_path, entry_path], plan, turn=user_id)
         if refunded:
             _log("credits refunded", database.document_id(request_path), user_id, reason=reason)
         return refunded
 
     def _release(self, document: Document, now: datetime) -> bool:
+        def due(data: Mapping[str, Any]) -> bool:
+            lease = data.get("leaseExpiresAt")
+            return isinstance(lease, datetime) and lease <= now
+
         try:
-            return self._refund(
-                document.path,
-                _user_id(document),
-                LEASE_EXPIRED,
-                due=lambda data: data["leaseExpiresAt"] <= now,
-            )
-        except BrokenDocument as error:
-            # One document that somebody broke by hand must not keep the others' credits.
-            logger.error("reservation not released", generationRequestId=document.id, **error.log_fields)
-            return False
+            return self._refund(document.path, _user_id(document), LEASE_EXPIRED, due)
+        except Internal as error:
+            problem = error.log_fields
+        # The boundary of one reservation: whatever is wrong with it must not keep the others' credits.
+        except Exception as error:  # noqa: BLE001
+            problem = {"problem": f"{type(error).__name__}: {error}"}
+        logger.error("reservation not released", generationRequestId=document.id, **problem)
+        return False
 
 
 def _request_id(user_id: str, idempotency_key: str) -> str:
@@ -334,12 +371,12 @@ def _earlier(
     """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
     if data.get("fingerprint") != request.fingerprint():
         raise IdempotencyMismatch()
-    status, cost_credits = data.get("status"), _cost(document)
+    status, cost_credits = _status(document), _cost(document)
     if status == PENDING and data.get("attemptId") == attempt_id:
         return Reservation(document.id, request.user_id, cost_credits, document)
     if status == PENDING:
         raise IdempotencyInFlight(IN_FLIGHT_RETRY_SECONDS)
-    return Settled(document.id, cost_credits, data.get("imageUrl") if status == COMPLETED else None)
+    return Settled(document.id, cost_credits, _image_url(document) if status == COMPLETED else None)
 
 
 def _movement(user: Document, request_id: str, kind: str, credits: int) -> list[Write]:
@@ -347,6 +384,8 @@ def _movement(user: Document, request_id: str, kind: str, credits: int) -> list[
     balance = _balance(user) + (credits if kind == REFUND else -credits)
     assert credits > 0, "a movement has a size"
     assert balance >= 0, "a movement leaves no debt"
+    if balance > MAX_CREDITS:
+        raise BrokenDocument(user.path, "credits has no room for a refund")
     entry = {
         "type": kind,
         "credits": credits,
@@ -378,9 +417,28 @@ def _cost(request: Document) -> int:
     return cost
 
 
+def _status(request: Document) -> str:
+    status = _existing(request).get("status")
+    if status not in (PENDING, COMPLETED, FAILED):
+        raise BrokenDocument(request.path, "status must be pending, completed or failed")
+    return str(status)
+
+
+def _image_url(request: Document) -> str:
+    image_url = _existing(request).get("imageUrl")
+    if not isinstance(image_url, str) or not image_url:
+        raise BrokenDocument(request.path, "imageUrl must be a URL")
+    return image_url
+
+
+def _must_not_exist(entry: Document) -> None:
+    if entry.data is not None:
+        raise BrokenDocument(entry.path, "exists although its request is not in that state")
+
+
 def _user_id(request: Document) -> str:
     user_id = _existing(request).get("userId")
-    if not isinstance(user_id, str) or not user_id or "/" in user_id:
+    if not isinstance(user_id, str) or not database.is_plain_id(user_id, MAX_USER_ID_LENGTH):
         raise BrokenDocument(request.path, "userId must be a user's id")
     return user_id
 
@@ -392,15 +450,26 @@ def _existing(document: Document) -> Mapping[str, Any]:
 
 
 def _entry(document: Document) -> Entry:
-    data = _existing(document)
-    return Entry(
+    data: Any = _existing(document)
+    entry = Entry(
         id=document.id,
         type=data.get("type"),
         credits=data.get("credits"),
         generation_request_id=data.get("generationRequestId"),
-        timestamp=data["timestamp"],
+        timestamp=data.get("timestamp"),
     )
+    well_formed = (
+        isinstance(entry.type, str)
+        and type(entry.credits) is int
+        and isinstance(entry.generation_request_id, str | None)
+        and isinstance(entry.timestamp, datetime)
+    )
+    if not well_formed:
+        raise BrokenDocument(document.path, "type, credits, generationRequestId or timestamp is of the wrong type")
+    return entry
 
 
 def _log(event: str, request_id: str, user_id: str, **fields: Any) -> None:
-    logger.info(event, generationRequestId=request_id, userId=user_id, **fields)
+    # A log that cannot be written must not turn a commit that stands into an error.
+    with contextlib.suppress(OSError, ValueError):
+        logger.info(event, generationRequestId=request_id, userId=user_id, **fields)

@@ -33,13 +33,21 @@ options.set_global_options(
 )
 
 
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
 def _services() -> handlers.Services:
-    # A call waits for Firestore in at most three places (its turn, the reservation, its end), and for the model in one.
+    # A quarter of the time-out for each step that waits for Firestore, so that one slow step leaves time to answer.
     db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=SETTINGS.timeout_seconds / 4))
     return handlers.Services(
         catalog=CatalogCache(db, SETTINGS.catalog_ttl_seconds, time.monotonic),
-        ledger=Ledger(db, lambda: datetime.now(UTC), lambda: uuid.uuid4().hex, SETTINGS.reservation_lease_seconds),
+        ledger=Ledger(db, lambda: datetime.now(UTC), _new_id, SETTINGS.reservation_lease_seconds),
         models=ai_simulator.simulated_models(SETTINGS.ai_failure_rate, RANDOM.random),
+        new_id=_new_id,
+        monotonic=time.monotonic,
+        # Less than the platform's own, so that an image is completed while its client is still there.
+        answer_within_seconds=SETTINGS.timeout_seconds * 0.9,
     )
 
 

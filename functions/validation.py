@@ -2,15 +2,14 @@
 
 import base64
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catalog import Catalog
+from database import is_plain_id
 from errors import FieldProblem, InvalidRequest
-from ledger import GenerationRequest
+from ledger import MAX_USER_ID_LENGTH, GenerationRequest
 
-MAX_USER_ID_LENGTH = 128
 MAX_PROMPT_LENGTH = 4_000
 MAX_ENTRY_ID_LENGTH = 300
 MAX_QUOTED_LENGTH = 100
@@ -18,8 +17,6 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
 _REQUIRED_FIELDS = ("userId", "model", "style", "color", "size")
-# Firestore reserves these as document ids: https://firebase.google.com/docs/firestore/quotas#limits
-_RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PAGE_SIZE = re.compile(r"[0-9]{1,3}")
 
@@ -42,6 +39,16 @@ def generation_request(body: Mapping[str, Any], catalog: Catalog, models: Sequen
         prompt=body.get("prompt"),
         cost_credits=catalog.size_credits[body["size"]],
     )
+
+
+def unpriced_request(body: Mapping[str, Any]) -> GenerationRequest | None:
+    """What a body asked for, whatever the catalog says of it now; None where it is no such request at all."""
+    if any(not isinstance(body.get(name), str) for name in _REQUIRED_FIELDS):
+        return None
+    if _user_id_problem(body["userId"]) or _prompt_problems(body.get("prompt")):
+        return None
+    fields = {name: body[name] for name in ("model", "style", "color", "size")}
+    return GenerationRequest(body["userId"], **fields, prompt=body.get("prompt"), cost_credits=0)
 
 
 def user_id_parameter(value: str | None) -> str:
@@ -84,7 +91,7 @@ def page_token_parameter(value: str | None) -> str | None:
         entry_id = base64.b64decode(value, altchars=b"-_", validate=True).decode()
     except ValueError:
         entry_id = ""
-    if not _is_plain_id(entry_id, MAX_ENTRY_ID_LENGTH):
+    if not is_plain_id(entry_id, MAX_ENTRY_ID_LENGTH):
         raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
     return entry_id
 
@@ -125,18 +132,8 @@ def _user_id_field_problem(value: Any) -> FieldProblem | None:
     return FieldProblem("userId", problem) if problem else None
 
 
-def _is_plain_id(value: str, max_length: int) -> bool:
-    return (
-        1 <= len(value) <= max_length
-        and "/" not in value
-        and not _RESERVED_ID.fullmatch(value)
-        # Cc: control characters. Cs: lone surrogates, which UTF-8 cannot carry.
-        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
-    )
-
-
 def _user_id_problem(value: str) -> str | None:
-    if _is_plain_id(value, MAX_USER_ID_LENGTH):
+    if is_plain_id(value, MAX_USER_ID_LENGTH):
         return None
     return (
         f"Invalid userId. It must have 1 to {MAX_USER_ID_LENGTH} characters, none of them '/' or a control character, "

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -272,3 +273,35 @@ def test_a_failure_rate_that_is_none_stops_the_function(project: Project, rate: 
         assert re.search(rf"AI_FAILURE_RATE must be a number from 0 to 1, not '{re.escape(rate)}'", server.log())
     finally:
         server.kill()
+
+
+BROKEN_CHUNKS = {
+    "no size": b"zz\r\n{}\r\n0\r\n\r\n",
+    "cut": b"ff\r\n{}",
+    "no end": b"2\r\n{}\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_CHUNKS)
+def test_a_body_that_breaks_off_is_the_clients_fault(generate: FunctionServer, name: str) -> None:
+    """Chunks that are none get 400 and raise no alarm."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert b" 400 " in exchange(generate, head + BROKEN_CHUNKS[name]).splitlines()[0]
+    assert "unforeseen" not in generate.log()
+
+
+def test_a_body_shorter_than_it_says_buys_nothing(generate: FunctionServer, shared_project: Project) -> None:
+    """A connection that ends before the Content-Length is reached gets 400, whole as the JSON may look."""
+    user_id = shared_project.add_user(5)
+    body = json.dumps(order(user_id)).encode()
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body) + 9}\r\n\r\n"
+    assert b" 400 " in exchange(generate, head.encode() + body).splitlines()[0]
+    assert shared_project.balance(user_id) == 5
+
+
+def exchange(server: FunctionServer, raw: bytes) -> bytes:
+    """Sends these bytes, ends the sending, and gives the answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))

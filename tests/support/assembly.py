@@ -17,6 +17,10 @@ from ledger import Ledger
 LEASE_SECONDS = 600.0
 
 
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
 def assembled(
     connect: Callable[[], firestore.Client],
     failure_rate: float = 0.0,
@@ -32,6 +36,9 @@ def assembled(
 
     return Services(
         catalog=CatalogCache(db, 60.0, time.monotonic),
-        ledger=ledger_type(db, clock, lambda: uuid.uuid4().hex, LEASE_SECONDS),
+        ledger=ledger_type(db, clock, new_id, LEASE_SECONDS),
         models=simulated_models(failure_rate, random.random),
+        new_id=new_id,
+        monotonic=time.monotonic,
+        answer_within_seconds=60.0,
     )

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NoReturn
@@ -40,6 +40,7 @@ class Way(Enum):
     ABORTED = "aborted"
     DEADLINE_APPLIED = "deadline exceeded with the write applied"
     LOST_APPLIED = "connection lost with the write applied"
+    CUT = "connection cut after the first part of the answer"
     KILLED_BEFORE = "process killed before it"
     KILLED_AFTER = "process killed after it"
 
@@ -184,7 +185,7 @@ class Breaker:
         return send() if way is None else broken(way, name, send)
 
 
-def broken(way: Way, name: str, send: Callable[[], Any]) -> NoReturn:
+def broken(way: Way, name: str, send: Callable[[], Any]) -> Any:
     """One round trip, broken this way."""
     if way is Way.REFUSED:
         raise RpcFailed(grpc.StatusCode.UNAVAILABLE)
@@ -192,12 +193,19 @@ def broken(way: Way, name: str, send: Callable[[], Any]) -> NoReturn:
         raise RpcFailed(grpc.StatusCode.ABORTED)
     if way is Way.KILLED_BEFORE:
         os.kill(os.getpid(), signal.SIGKILL)
+    if way is Way.CUT and name != "Commit":
+        return _cut(send())
     # Whatever the answer was, nobody hears it.
     with contextlib.suppress(grpc.RpcError):
         _finish(name, send())
     if way is Way.KILLED_AFTER:
         os.kill(os.getpid(), signal.SIGKILL)
     raise RpcFailed(grpc.StatusCode.DEADLINE_EXCEEDED if way is Way.DEADLINE_APPLIED else grpc.StatusCode.UNAVAILABLE)
+
+
+def _cut(stream: Any) -> Iterator[Any]:
+    yield next(stream)
+    raise RpcFailed(grpc.StatusCode.UNAVAILABLE)
 
 
 class RpcFailed(grpc.RpcError, grpc.Call):  # type: ignore[misc]

@@ -120,7 +120,15 @@ def _sort_key(name: str | None) -> Callable[[Document], Any]:
 
 def _matches(query: Query, document: Document) -> bool:
     data = document.data or {}
-    return all(name in data and _OPERATORS[operator](data[name], value) for name, operator, value in query.where)
+    return all(name in data and _holds(data[name], operator, value) for name, operator, value in query.where)
+
+
+def _holds(value: Any, operator: str, wanted: Any) -> bool:
+    try:
+        return _OPERATORS[operator](value, wanted)
+    except TypeError:
+        # Firestore compares within a type only.
+        return False
 
 
 def _parent(path: str) -> str:

@@ -239,3 +239,91 @@ def test_pages_cover_the_history_once(books: Books) -> None:
     second = books.ledger.statement("ann", 3, first.last_entry_id)
     assert [entry.id for entry in (*first.entries, *second.entries)] == whole
     assert (len(whole), second.last_entry_id) == (5, None)
+
+
+POISONS: dict[str, tuple[str, dict[str, object]]] = {
+    "a user id that is a path": ("generationRequests/poison", {"userId": "a/b"}),
+    "a user id that is reserved": ("generationRequests/poison", {"userId": "__x__"}),
+    "a user id that is none": ("generationRequests/poison", {"userId": ["ann"]}),
+    "a cost that is none": ("generationRequests/poison", {"cost": True}),
+    "a cost beyond all numbers": ("generationRequests/poison", {"cost": 2**63 - 1}),
+    "a refund that exists": ("users/ann/transactions/poison-refund", {"type": "refund"}),
+    "a user who is gone": ("generationRequests/poison", {"userId": "nobody"}),
+}
+
+
+@pytest.mark.parametrize("name", POISONS)
+def test_one_poisoned_document_does_not_stop_the_sweep(books: Books, name: str) -> None:
+    """Whatever somebody broke by hand is skipped, and everybody else's credits come back."""
+    good = reserve(books)
+    pending = books.db.everything()[good.document.path]
+    path, fields = POISONS[name]
+    books.db.put("generationRequests/poison", {**pending, "leaseExpiresAt": books.clock()})
+    books.db.put(path, {**(books.db.everything().get(path) or {}), **fields})
+    books.clock.forward(LEASE_SECONDS + 1)
+    release = books.ledger.release_expired()
+    assert (release.refunded, release.skipped) == (1, 1)
+    assert books.db.everything()[good.document.path]["status"] == "failed"
+
+
+def test_a_lease_that_was_changed_by_hand_is_left_alone(books: Books) -> None:
+    """A lease that is none by the time of the refund is not due, and does not stop the sweep."""
+    reservation = reserve(books)
+    books.clock.forward(LEASE_SECONDS + 1)
+
+    def change(name: str) -> None:
+        if name == "BatchGetDocuments":
+            stored = books.db.everything()[reservation.document.path]
+            books.db.put(reservation.document.path, {**stored, "leaseExpiresAt": "soon"})
+
+    books.db.before_rpc = change
+    assert books.ledger.release_expired().refunded == 0
+
+
+def test_a_request_that_was_deleted_is_not_sold_again(books: Books) -> None:
+    """A key whose entry is there and whose request is gone is an error at once, not a conflict for ever."""
+    reservation = reserve(books, "key")
+    books.db.remove(reservation.document.path)
+    before = books.db.everything()
+    with pytest.raises(BrokenDocument, match="Internal error"):
+        books.ledger.reserve(request(), "key")
+    assert books.db.everything() == before
+
+
+@pytest.mark.parametrize("fields", [{"status": "done"}, {"status": "completed", "imageUrl": None}])
+def test_a_broken_request_is_not_replayed(books: Books, fields: dict[str, object]) -> None:
+    """A status or an image that is none is an error, never a claim of a refund."""
+    reservation = reserve(books, "key")
+    stored = books.db.everything()[reservation.document.path]
+    books.db.put(reservation.document.path, {**stored, **fields})
+    with pytest.raises(BrokenDocument):
+        books.ledger.reserve(request(), "key")
+
+
+@pytest.mark.parametrize("code", [exceptions.Unauthenticated, exceptions.PermissionDenied, exceptions.InvalidArgument])
+def test_a_final_error_after_an_applied_commit_is_looked_up(books: Books, code: type[Exception]) -> None:
+    """What stands between us and Firestore may refuse an answer that was applied: the reservation stands."""
+    refused: list[str] = []
+
+    def refuse(name: str) -> None:
+        if name == "Commit" and not refused:
+            refused.append(name)
+            raise code("refused")
+
+    books.db.after_rpc = refuse
+    assert reserve(books).cost_credits == 3
+    refused.clear()
+    books.db.after_rpc, books.db.before_rpc = (lambda name: None), refuse
+    with pytest.raises(code):
+        reserve(books)
+    assert books.balance() == 7
+
+
+@pytest.mark.parametrize("fields", [{"credits": float("nan")}, {"type": 5}, {"timestamp": "noon"}])
+def test_a_broken_entry_is_named(books: Books, fields: dict[str, object]) -> None:
+    """A history with an entry of the wrong types is an error that names the entry, never bad JSON."""
+    path = f"users/ann/transactions/{reserve(books).request_id}-deduction"
+    books.db.put(path, {**books.db.everything()[path], **fields})
+    with pytest.raises(BrokenDocument) as caught:
+        books.ledger.statement("ann", 10)
+    assert caught.value.log_fields["document"] == path
