@@ -38,8 +38,9 @@ PARAMS: tuple[Param[Any], ...] = (
 )
 _N = TypeVar("_N", int, float)
 
-# https://cloud.google.com/run/docs/configuring/services/memory-limits, as the Firebase CLI accepts them.
-MEMORY_SIZES_MB = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+# As the Firebase CLI accepts them, up to what one CPU allows:
+# https://cloud.google.com/run/docs/configuring/services/memory-limits
+MEMORY_SIZES_MB = (256, 512, 1024, 2048, 4096)
 
 
 class ConfigurationError(ValueError):
@@ -67,7 +68,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     reader = _Reader(environ)
     rate = reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
     ttl = reader.number(CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: 0 <= value <= 86_400)
-    timeout = reader.number(TIMEOUT_SECONDS, int, "an integer from 1 to 3600", lambda value: 1 <= value <= 3600)
+    timeout = reader.number(TIMEOUT_SECONDS, int, "an integer from 2 to 3600", lambda value: 2 <= value <= 3600)
     lease = reader.number(
         RESERVATION_LEASE_SECONDS,
         int,

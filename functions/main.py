@@ -26,6 +26,8 @@ RANDOM = random.SystemRandom()
 options.set_global_options(
     region=SETTINGS.region,
     memory=config.MEMORY_MB,
+    # The library would ask for the fraction that suits one request at a time, and the CLI refuses threads on that.
+    cpu=1,
     min_instances=config.MIN_INSTANCES,
     max_instances=config.MAX_INSTANCES,
     concurrency=config.THREADS,

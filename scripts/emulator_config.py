@@ -46,13 +46,18 @@ class EmulatorRun:
     def command(self, cli: str, verb: str, *options: str) -> list[str]:
         only = ",".join((*EMULATORS, "ui") if "ui" in self.ports else EMULATORS)
         command = [cli, verb, "--project", self.project, "--config", str(self.config_file), "--only", only]
-        if (DATA / "firebase-export-metadata.json").is_file():
+        if has_data():
             command += ["--import", str(DATA)]
         return [*command, *options]
 
     def remove(self) -> None:
         self.config_file.unlink(missing_ok=True)
         shutil.rmtree(self.work_dir, ignore_errors=True)
+
+
+def has_data() -> bool:
+    """Whether emulator-data holds an export."""
+    return (DATA / "firebase-export-metadata.json").is_file()
 
 
 def start_ports(ui: bool) -> dict[str, int]:

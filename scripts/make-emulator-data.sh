@@ -3,8 +3,14 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/toolchain.sh
+"$PYTHON" scripts/start_emulator.py --check-ports
 prepare_toolchain tests
 
-rm -rf emulator-data
-"$FIREBASE" emulators:exec --project demo-case-study --only auth,firestore --export-on-exit emulator-data \
+# Apart until it is whole, so that a failure leaves the old data.
+export="$PWD/.emulator/export"
+rm -rf "$export"
+mkdir -p .emulator
+"$FIREBASE" emulators:exec --project demo-case-study --only auth,firestore --export-on-exit "$export" \
     ".toolchain/tests-venv/bin/python scripts/seed.py --project demo-case-study --users --accounts"
+rm -rf emulator-data
+mv "$export" emulator-data

@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--users", action="store_true", help="also create the users with their opening balances")
     parser.add_argument("--accounts", action="store_true", help="also create the users' accounts in the Auth emulator")
     options = parser.parse_args()
+    if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
+        sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
     client = firestore.Client(project=options.project)
     load_catalog(client, seed)
@@ -33,8 +35,6 @@ def main() -> None:
     if options.users:
         load_users(client, seed["users"])
     if options.accounts:
-        if "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
-            sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
         load_accounts(options.project, seed["users"])
 
 
@@ -63,8 +63,11 @@ def load_accounts(project: str, users: dict[str, int]) -> None:
     """Creates one account a user, uid = user id, password = user id."""
     app = firebase_admin.initialize_app(options={"projectId": project})
     for user_id in users:
-        auth.create_user(uid=user_id, email=f"{user_id.lower()}@example.com", password=user_id, app=app)
-        print(f"Account {user_id}: created.")
+        try:
+            auth.create_user(uid=user_id, email=f"{user_id.lower()}@example.com", password=user_id, app=app)
+            print(f"Account {user_id}: created.")
+        except auth.UidAlreadyExistsError:
+            print(f"Account {user_id}: exists, left as it is.")
 
 
 if __name__ == "__main__":

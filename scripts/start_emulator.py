@@ -4,6 +4,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import emulator_config
-from emulator_config import DATA, ROOT, EmulatorRun
+from emulator_config import DATA, ROOT, EmulatorRun, has_data
 from supervise import TICK_SECONDS, Signals, Supervised, say, write
 
 LOG = ROOT / ".toolchain" / "logs" / "start-emulator.log"
@@ -24,6 +25,8 @@ EXPORT_SECONDS = 120.0
 # The CLI goes on without any function when main.py cannot be loaded.
 LOAD_ERROR = b"Failed to load function definition"
 TAIL_LINES = 25
+# What config.py says of a setting; the traceback before it helps nobody.
+REFUSED = re.compile(rb"ConfigurationError: ([^\n]*)")
 
 
 def main() -> int:
@@ -49,6 +52,10 @@ def main() -> int:
 def serve(run: EmulatorRun, signals: Signals, cli: str, export: bool) -> int:
     LOG.parent.mkdir(parents=True, exist_ok=True)
     command = run.command(cli, "emulators:start", *(("--export-on-exit", str(DATA)) if export else ()))
+    if not has_data():
+        say(
+            "emulator-data holds no export, so there is no catalog and no user: scripts/make-emulator-data.sh makes it."
+        )
     say("Starting the emulators ...")
     with Supervised(command, env=os.environ, cwd=run.work_dir, log=LOG) as emulators, LOG.open("rb") as log:
         problem = wait_until_ready(run, signals, emulators, log)
@@ -88,6 +95,8 @@ def wait_until_ready(run: EmulatorRun, signals: Signals, emulators: Supervised, 
         time.sleep(TICK_SECONDS)
     if signals.last is not None:
         return None
+    if refused := REFUSED.search(said):
+        return refused[1].decode(errors="replace")
     write(b"\n".join(said.splitlines()[-TAIL_LINES:]) + b"\n")
     return problem
 

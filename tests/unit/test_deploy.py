@@ -1,0 +1,49 @@
+"""What the Firebase CLI discovers and would deploy."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DISCOVER = "from firebase_functions.private import serving; print(serving.functions_as_yaml(serving.get_functions()))"
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """The manifest as the CLI's discovery gets it: the library's own, made in functions/ without any setting."""
+    env = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", DISCOVER]
+    done = subprocess.run(command, cwd=ROOT / "functions", env=env, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = yaml.safe_load(done.stdout)
+    return found
+
+
+def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
+    """The entry points and their triggers, by the names of the contract."""
+    triggers = {name: "schedule" if "scheduleTrigger" in it else "http" for name, it in manifest["endpoints"].items()}
+    assert triggers == {
+        "createGenerationRequest": "http",
+        "getUserCredits": "http",
+        "releaseExpiredReservations": "schedule",
+    }
+    assert manifest["endpoints"]["releaseExpiredReservations"]["scheduleTrigger"]["schedule"] == "*/5 * * * *"
+
+
+def test_each_function_may_serve_concurrently(manifest: dict[str, Any]) -> None:
+    """The CLI refuses concurrency on less than one CPU, and the emulator does not tell."""
+    for name, endpoint in manifest["endpoints"].items():
+        assert endpoint["cpu"] == 1, name
+        assert endpoint["concurrency"] == "{{ params.THREADS }}", name
+        assert endpoint["region"] == ["us-central1"], name
+
+
+def test_what_stays_here_is_not_deployed() -> None:
+    """The virtual environment and other projects' settings are no part of the package."""
+    [codebase] = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["functions"]
+    assert {"venv", ".env.*", "*.local", "__pycache__"} <= set(codebase["ignore"])
