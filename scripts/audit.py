@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from project_client import project_client
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
-from database import Database, connect
+from database import Database
 from ledger import Ledger
 
 BAR_WIDTH = 40
@@ -28,7 +30,7 @@ def main() -> int:
         help="how long past its lease a request may be pending (on a live project: 300, the time between two sweeps)",
     )
     options = parser.parse_args()
-    client = connect(options.project)
+    client = project_client(options.project)
     ledger = Ledger(Database(lambda: client), lambda: datetime.now(UTC), _no_id, lease_seconds=0)
     if options.user is not None:
         audited: Iterable[tuple[str, list[str]]] = [(options.user, ledger.audit(options.user, options.grace_seconds))]

@@ -71,8 +71,13 @@ def for_start(ui: bool, environ: Mapping[str, str]) -> EmulatorRun:
     config["emulators"].setdefault("ui", {})["enabled"] = ui
     settings = read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local")
     # The CLI lets .env files win over its own environment; for one run, what was typed before the command should.
-    settings |= {name: _quoted(environ[name]) for name in settings if name in environ}
+    settings |= {name: _quoted(environ[name]) for name in overridden(environ)}
     return _write(config, "start", DEMO_PROJECT, start_ports(ui), settings)
+
+
+def overridden(environ: Mapping[str, str]) -> list[str]:
+    """The settings that this environment has values for."""
+    return [name for name in read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local") if name in environ]
 
 
 def for_tests() -> EmulatorRun:

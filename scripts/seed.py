@@ -16,6 +16,8 @@ from firebase_admin import auth
 from google.api_core.exceptions import AlreadyExists
 from google.cloud import firestore
 
+from project_client import project_client
+
 SEED = Path(__file__).with_name("seed.json")
 
 
@@ -29,7 +31,7 @@ def main() -> None:
     if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
-    client = firestore.Client(project=options.project)
+    client = project_client(options.project)
     load_catalog(client, seed)
     print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
     if options.users:

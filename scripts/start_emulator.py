@@ -56,6 +56,9 @@ def serve(run: EmulatorRun, signals: Signals, cli: str, export: bool) -> int:
         say(
             "emulator-data holds no export, so there is no catalog and no user: scripts/make-emulator-data.sh makes it."
         )
+    # Some names are common, and a region from elsewhere would change every address.
+    for name in emulator_config.overridden(os.environ):
+        say(f"From your shell: {name}={os.environ[name]}")
     say("Starting the emulators ...")
     with Supervised(command, env=os.environ, cwd=run.work_dir, log=LOG) as emulators, LOG.open("rb") as log:
         problem = wait_until_ready(run, signals, emulators, log)

@@ -1,0 +1,17 @@
+"""The Firestore client of a script: the emulator's where FIRESTORE_EMULATOR_HOST is set, else the project's."""
+
+import sys
+
+from google.auth.exceptions import DefaultCredentialsError
+from google.cloud import firestore
+
+
+def project_client(project: str) -> firestore.Client:
+    """A client of this project; ends the script with one clear line where there are no credentials for it."""
+    try:
+        return firestore.Client(project=project)
+    except DefaultCredentialsError:
+        sys.exit(
+            "There are no credentials for a real project: gcloud auth application-default login. "
+            "For the emulator, set FIRESTORE_EMULATOR_HOST=127.0.0.1:8080."
+        )
