@@ -5,6 +5,7 @@ projects) and functions/.env.<project>; the README's table lists them.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +25,37 @@ MIN_INSTANCES = IntParam("MIN_INSTANCES", default=0, description="Instances kept
 MAX_INSTANCES = IntParam("MAX_INSTANCES", default=20, description="Most instances, per function")
 # The server reads the same variable, so concurrency and threads cannot disagree.
 THREADS = IntParam("THREADS", default=16, description="Requests that an instance serves at once, one thread each")
+REPORT_WEBHOOK_URL = StringParam(
+    "REPORT_WEBHOOK_URL", default="", description="Where a report's critical findings are posted, as JSON; or nothing"
+)
+
+# What makes a finding in a weekly report, by the name that anomalies.Thresholds gives it: default, form, meaning.
+_THRESHOLDS = {
+    "minimum_samples": ("11", "count", "fewer requests than this are not judged"),
+    "significance_level": ("0.015", "share", "chance of a false finding within a family of tests"),
+    "failure_rate_rise_minimum": ("0.015", "share", "a smaller rise of a failure rate is no finding"),
+    "failure_rate_rise_factor": ("1.2", "factor", "nor is a rise by less than this ratio"),
+    "failure_rate_floor": ("0.2", "share", "a rise beyond this rate, and by the factor below, is critical"),
+    "failure_rate_factor": ("2", "factor", "see the floor above"),
+    "failure_rate_alarming": ("0.5", "share", "with nothing to compare with, this failure rate is critical"),
+    "success_rate_drop_factor": ("0.5", "share", "a success rate at most this share of the earlier one is critical"),
+    "volume_spike_factor": ("3", "factor", "this many times the week before is a spike"),
+    "volume_drop_factor": ("0.5", "share", "at most this share of the week before is a drop"),
+    "volume_variation": ("0.2", "share", "a volume within this share of the usual one is ordinary"),
+    "volume_change_minimum": ("0.3", "share", "a volume nearer than this share to the usual one is no finding"),
+    "robust_score_limit": ("3", "factor", "a score beyond this is no chance"),
+    "robust_score_weeks": ("6", "count", "with this many weeks of history, their own spread is the measure"),
+    "slow_generation_factor": ("2", "factor", "this many times the usual generation time is slow"),
+}
+_FORMS: dict[str, tuple[type[int] | type[float], str, Callable[[float], bool]]] = {
+    "count": (int, "an integer from 1 to 1000000", lambda value: 1 <= value <= 1_000_000),
+    "share": (float, "a number above 0 and below 1", lambda value: 0 < value < 1),
+    "factor": (float, "a number above 1, at most 1000", lambda value: 1 < value <= 1000),
+}
+ANOMALY_PARAMS = {
+    name: StringParam(f"ANOMALY_{name.upper()}", default=default, description=meaning)
+    for name, (default, _, meaning) in _THRESHOLDS.items()
+}
 
 PARAMS: tuple[Param[Any], ...] = (
     AI_FAILURE_RATE,
@@ -35,6 +67,8 @@ PARAMS: tuple[Param[Any], ...] = (
     MIN_INSTANCES,
     MAX_INSTANCES,
     THREADS,
+    REPORT_WEBHOOK_URL,
+    *ANOMALY_PARAMS.values(),
 )
 _N = TypeVar("_N", int, float)
 
@@ -57,6 +91,8 @@ class Settings:
     ai_failure_rate: float
     catalog_ttl_seconds: float
     reservation_lease_seconds: int
+    report_webhook_url: str
+    anomaly_thresholds: Mapping[str, Any]
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -84,7 +120,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         lambda value: 1 <= value <= 1000 and value >= low,
     )
     reader.number(THREADS, int, "an integer from 1 to 1000", lambda value: 1 <= value <= 1000)
-    region = reader.text(REGION)
+    region = reader.matching(REGION, r"\S+", "a region's name")
+    webhook = reader.matching(REPORT_WEBHOOK_URL, r"(https?://\S+)?", "empty or an address that begins with https://")
+    thresholds = {name: reader.number(param, *_FORMS[_THRESHOLDS[name][1]]) for name, param in ANOMALY_PARAMS.items()}
     reader.raise_problems()
     return Settings(
         project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
@@ -93,6 +131,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         ai_failure_rate=rate,
         catalog_ttl_seconds=ttl,
         reservation_lease_seconds=lease,
+        report_webhook_url=webhook,
+        anomaly_thresholds=thresholds,
     )
 
 
@@ -103,10 +143,10 @@ class _Reader:
         self._environ = environ
         self._problems: list[str] = []
 
-    def text(self, param: Param[Any]) -> str:
+    def matching(self, param: Param[Any], pattern: str, expected: str) -> str:
         raw = self._raw(param)
-        if not raw.strip():
-            self._problems.append(f"{param.name} must not be empty")
+        if not re.fullmatch(pattern, raw):
+            self._problems.append(f"{param.name} must be {expected}, not {raw!r}")
         return raw
 
     def number(self, param: Param[Any], kind: type[_N], expected: str, accepts: Callable[[_N], bool]) -> _N:

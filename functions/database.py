@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NoReturn, TypeVar
 
 import grpc
@@ -24,15 +24,20 @@ from google.api_core.retry import Retry
 from google.cloud import firestore
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+from google.cloud.firestore_v1.types import RunQueryResponse
 
 from errors import Unavailable
 
 USERS = "users"
 TRANSACTIONS = "transactions"
 GENERATION_REQUESTS = "generationRequests"
+REPORTS = "reports"
 STYLES = "styles"
 COLORS = "colors"
 SIZES = "sizes"
+
+_PLAIN_KINDS = ("integer_value", "boolean_value", "double_value")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # As a field's value: the time at which the server writes it, whatever this machine's clock says.
 COMMIT_TIME = firestore.SERVER_TIMESTAMP
@@ -118,6 +123,7 @@ class Answer(Generic[T]):
     value: T
 
 
+Row = Mapping[str, Any]
 Plan = Callable[[Mapping[str, Document]], Commit[T] | Answer[T]]
 
 
@@ -248,6 +254,23 @@ class Database:
             yield page
             query = replace(query, after=page[-1])
 
+    def fold(self, query: Query, fields: Sequence[str], start: Callable[[], T], add: Callable[[T, Row], None]) -> T:
+        """Adds each of the query's documents, cut to these fields, to a value; holds one document at a time.
+
+        Where the stream breaks off it begins again with a new value.
+
+        Raises:
+            Unavailable: Firestore did not answer in time.
+        """
+
+        def attempt(attempts: _Attempts) -> T:
+            value = start()
+            for row in self._rows_once(query, fields, attempts):
+                add(value, row)
+            return value
+
+        return self._persist(attempt, _RETRIED_READS)
+
     def run_transaction(
         self,
         paths: Sequence[str],
@@ -323,6 +346,22 @@ class Database:
         snapshots = built.stream(retry=_NEVER, timeout=attempts.rpc_timeout_seconds, read_time=read_time)
         return [_document(snapshot) for snapshot in snapshots]
 
+    def _rows_once(self, query: Query, fields: Sequence[str], attempts: _Attempts) -> Iterator[Row]:
+        """Decoded from the protobuf messages, since the client's own wrapping is most of what a document costs."""
+        client = self.client()
+        built = _built(client, query).select(fields)
+        parent, _ = built._parent._parent_info()
+        responses = client._firestore_api.run_query(
+            request={"parent": parent, "structured_query": built._to_protobuf()},
+            retry=None,
+            timeout=attempts.rpc_timeout_seconds,
+            metadata=client._rpc_metadata,
+        )
+        for response in responses:
+            message = RunQueryResponse.pb(response)
+            if message.HasField("document"):
+                yield {name: _decoded(value) for name, value in message.document.fields.items()}
+
     def _commit_once(self, writes: Sequence[Write], attempts: _Attempts) -> dict[str, datetime]:
         client = self.client()
         batch = client.batch()
@@ -365,6 +404,17 @@ def _built(client: firestore.Client, query: Query) -> firestore.Query:
         last = {**(query.after.data or {}), "__name__": query.after.id}
         built = built.start_after({name: last.get(name) for name in order})
     return built if query.limit is None else built.limit(query.limit)
+
+
+def _decoded(value: Any) -> Any:
+    """A value of a type that a folded field may have; None for any other."""
+    kind = value.WhichOneof("value_type")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "timestamp_value":
+        moment = value.timestamp_value
+        return _EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
+    return getattr(value, kind) if kind in _PLAIN_KINDS else None
 
 
 def _document(snapshot: Any) -> Document:

@@ -10,16 +10,32 @@ from firebase_functions import logger
 from flask import Request, Response
 
 from errors import ApiError, BodyTooLarge, Internal, InvalidRequest, MethodNotAllowed
-from handlers import Call, Reply
+from handlers import Call, Page, Reply
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+# A page needs nothing but its own styles, so the browser may refuse everything else.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
-def serve(request: Request, method: str, handle: Callable[[Call], Reply]) -> Response:
-    """Parses the request, runs the handler and renders its reply, or whatever it raises, as JSON."""
+Handler = Callable[[Call], Reply | Page]
+
+
+def serve(request: Request, handlers: Mapping[str, Handler], reads_body: bool = False) -> Response:
+    """Runs the method's handler and renders its answer, or whatever it raises.
+
+    Args:
+        request: as functions-framework gives it.
+        handlers: by HTTP method.
+        reads_body: the body must be a JSON object.
+    """
     try:
-        reply = handle(_call(request, method))
-        return _response(200, reply.body, reply.headers)
+        handle = handlers.get(request.method)
+        if handle is None:
+            raise MethodNotAllowed([*handlers])
+        return _rendered(handle(_call(request, reads_body)))
     except Internal as error:
         logger.error("internal error", **error.log_fields)
         return _error_response(error)
@@ -40,10 +56,8 @@ def _log_cause(error: ApiError) -> None:
         logger.warn("request failed", status=error.status, reason=error.reason, cause=cause, by=type(deeper).__name__)
 
 
-def _call(request: Request, method: str) -> Call:
-    if request.method != method:
-        raise MethodNotAllowed([method])
-    body = _json_object(request) if method == "POST" else {}
+def _call(request: Request, reads_body: bool) -> Call:
+    body = _json_object(request) if reads_body else {}
     return Call(body, request.args.to_dict(), request.headers.get("Idempotency-Key"))
 
 
@@ -59,7 +73,7 @@ def _json_object(request: Request) -> Mapping[str, Any]:
     try:
         body = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The body must be a JSON object.") from error
+        raise InvalidRequest("The body is not valid JSON.") from error
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return body
@@ -80,6 +94,12 @@ def _read(request: Request) -> bytes:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _rendered(answer: Reply | Page) -> Response:
+    if isinstance(answer, Page):
+        return Response(answer.html, mimetype="text/html", headers=PAGE_HEADERS)
+    return _response(200, answer.body, answer.headers)
 
 
 def _error_response(error: ApiError) -> Response:

@@ -73,6 +73,16 @@ class UserNotFound(ApiError):
         super().__init__("User not found.")
 
 
+class ReportNotFound(ApiError):
+    """404: no such weekly report, or none yet."""
+
+    http_status = 404
+    status = "NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Report not found.")
+
+
 class MethodNotAllowed(ApiError):
     """405, with the methods that are."""
 

@@ -8,8 +8,9 @@ from typing import Any
 import validation
 from ai_simulator import ImageModel, ImageOrder, ModelFailed, generate_image
 from catalog import CatalogCache
-from errors import GenerationFailed, InvalidRequest, Unavailable
+from errors import GenerationFailed, InvalidRequest, ReportNotFound, Unavailable
 from ledger import Entry, GenerationRequest, Ledger, Reservation, Settled
+from reports import HISTORY_WEEKS, WEEK, Report, Reports, Window
 
 REPLAYED: Mapping[str, str] = {"Idempotent-Replayed": "true"}
 
@@ -32,6 +33,13 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A 200 answer for people: HTML."""
+
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the use cases work with. After `answer_within_seconds` nobody waits for an answer any more."""
 
@@ -41,6 +49,15 @@ class Services:
     new_id: Callable[[], str]
     monotonic: Callable[[], float]
     answer_within_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What the reports' use cases work with; `announce` tells people what is critical."""
+
+    reports: Reports
+    announce: Callable[[Report], None]
+    clock: Callable[[], datetime]
 
 
 def create_generation_request(call: Call, services: Services) -> Reply:
@@ -94,6 +111,63 @@ def release_expired_reservations(services: Services) -> None:
         Unavailable: Firestore did not answer, so that the scheduler tries again.
     """
     services.ledger.release_expired()
+
+
+def make_scheduled_report(schedule_time: datetime, reporting: Reporting) -> None:
+    """Makes the report of the week that ended on the schedule's day, and announces what is critical in it.
+
+    Raises:
+        Unavailable: Firestore did not answer, so that the scheduler tries again.
+    """
+    reporting.announce(reporting.reports.make(Window.of_schedule(schedule_time), reporting.clock()))
+
+
+def make_weekly_report(call: Call, reporting: Reporting) -> Reply | Page:
+    """Makes a report of the seven days that end now.
+
+    Raises:
+        ApiError: any answer of the contract other than 200.
+    """
+    as_page = validation.format_parameter(call.query.get("format"))
+    now = reporting.clock()
+    report = reporting.reports.make(Window.ending_now(now), now)
+    reporting.announce(report)
+    return _shown(report.id, report.fields, as_page, reporting)
+
+
+def read_weekly_report(call: Call, reporting: Reporting) -> Reply | Page:
+    """Gives a stored report, the latest by default.
+
+    Raises:
+        ApiError: any answer of the contract other than 200.
+    """
+    as_page = validation.format_parameter(call.query.get("format"))
+    document = reporting.reports.read(validation.report_id_parameter(call.query.get("reportId")))
+    if document is None or document.data is None:
+        raise ReportNotFound()
+    return _shown(document.id, document.data, as_page, reporting)
+
+
+def _shown(report_id: str, fields: Mapping[str, Any], as_page: bool, reporting: Reporting) -> Reply | Page:
+    if not as_page:
+        return Reply({"reportId": report_id, **_json(fields)})
+    # Jinja costs a cold start that only this page should pay.
+    from report_page import render  # noqa: PLC0415
+
+    end = fields.get("windowEnd")
+    earlier = reporting.reports.weeks_before(end - WEEK, HISTORY_WEEKS - 1) if isinstance(end, datetime) else []
+    weeks = [document.data for document in earlier if document.data is not None]
+    previous = next((document.data for document in earlier if document.id == fields.get("previousReportId")), None)
+    return Page(render(report_id, fields, previous, [*reversed(weeks), fields]))
+
+
+def _json(value: Any) -> Any:
+    """A stored value as JSON has it: times in ISO 8601."""
+    if isinstance(value, Mapping):
+        return {name: _json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    return _iso(value) if isinstance(value, datetime) else value
 
 
 def _generated_or_refunded(

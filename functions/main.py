@@ -7,21 +7,27 @@ import random
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 
 from firebase_functions import https_fn, options, scheduler_fn
 from flask import Request, Response
 
 import ai_simulator
+import alerts
+import anomalies
 import config
 import endpoint
 import handlers
 from catalog import CatalogCache
 from database import Database, RetryPolicy, connect
 from ledger import Ledger
+from reports import Report, Reports
 
 SETTINGS = config.load()
 # The system's randomness, since a worker forked from another would repeat its sequence.
 RANDOM = random.SystemRandom()
+REPORT_TIMEOUT_SECONDS = 540
+UTC_ZONE = options.Timezone("Etc/UTC")
 
 options.set_global_options(
     region=SETTINGS.region,
@@ -39,12 +45,20 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _announce(report: Report) -> None:
+    alerts.announce(report.id, report.fields["anomalies"], SETTINGS.report_webhook_url, alerts.post_json)
+
+
 def _services() -> handlers.Services:
     # A quarter of the time-out for each step that waits for Firestore, so that one slow step leaves time to answer.
     db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=SETTINGS.timeout_seconds / 4))
     return handlers.Services(
         catalog=CatalogCache(db, SETTINGS.catalog_ttl_seconds, time.monotonic),
-        ledger=Ledger(db, lambda: datetime.now(UTC), _new_id, SETTINGS.reservation_lease_seconds),
+        ledger=Ledger(db, _utc_now, _new_id, SETTINGS.reservation_lease_seconds),
         models=ai_simulator.simulated_models(SETTINGS.ai_failure_rate, RANDOM.random),
         new_id=_new_id,
         monotonic=time.monotonic,
@@ -53,23 +67,57 @@ def _services() -> handlers.Services:
     )
 
 
+def _reporting() -> handlers.Reporting:
+    # A day's requests come in one stream, and a report has minutes where a client has seconds.
+    db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=REPORT_TIMEOUT_SECONDS / 4))
+    thresholds = anomalies.Thresholds(**SETTINGS.anomaly_thresholds)
+    return handlers.Reporting(reports=Reports(db, thresholds), announce=_announce, clock=_utc_now)
+
+
 SERVICES = _services()
+REPORTING = _reporting()
 
 
 @https_fn.on_request()
 def createGenerationRequest(request: Request) -> Response:
     """POST: buys one image."""
-    return endpoint.serve(request, "POST", lambda call: handlers.create_generation_request(call, SERVICES))
+    handle = partial(handlers.create_generation_request, services=SERVICES)
+    return endpoint.serve(request, {"POST": handle}, reads_body=True)
 
 
 @https_fn.on_request()
 def getUserCredits(request: Request) -> Response:
     """GET: a user's balance and history."""
-    return endpoint.serve(request, "GET", lambda call: handlers.get_user_credits(call, SERVICES))
+    return endpoint.serve(request, {"GET": partial(handlers.get_user_credits, services=SERVICES)})
+
+
+@https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS)
+def getWeeklyReport(request: Request) -> Response:
+    """GET: a stored report. POST: makes one now."""
+    read = partial(handlers.read_weekly_report, reporting=REPORTING)
+    make = partial(handlers.make_weekly_report, reporting=REPORTING)
+    return endpoint.serve(request, {"GET": read, "POST": make})
+
+
+@scheduler_fn.on_schedule(
+    schedule="0 0 * * 1",
+    timezone=UTC_ZONE,
+    timeout_sec=REPORT_TIMEOUT_SECONDS,
+    max_instances=1,
+    min_instances=0,
+    retry_count=5,
+    min_backoff_seconds=30,
+    max_backoff_seconds=3600,
+)
+def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
+    """Every Monday at midnight: reports on the week that ended. Whatever is raised makes Cloud Scheduler try again."""
+    handlers.make_scheduled_report(event.schedule_time, REPORTING)
 
 
 # At most one instance and a time-out below the interval, so that sweeps seldom meet; where they do, they are safe.
-@scheduler_fn.on_schedule(schedule="*/5 * * * *", max_instances=1, min_instances=0, timeout_sec=240, retry_count=1)
+@scheduler_fn.on_schedule(
+    schedule="*/5 * * * *", timezone=UTC_ZONE, timeout_sec=240, max_instances=1, min_instances=0, retry_count=1
+)
 def releaseExpiredReservations(event: scheduler_fn.ScheduledEvent) -> None:
     """Every 5 minutes: refunds what is pending past its lease."""
     handlers.release_expired_reservations(SERVICES)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import reports
 from catalog import Catalog
 from database import is_plain_id
 from errors import FieldProblem, InvalidRequest
@@ -99,6 +100,29 @@ def page_token_parameter(value: str | None) -> str | None:
 def page_token(entry_id: str) -> str:
     """The opaque token for the page after this entry."""
     return base64.urlsafe_b64encode(entry_id.encode()).decode()
+
+
+def report_id_parameter(value: str | None) -> str | None:
+    """Checks the reportId of a query string; None where it is absent.
+
+    Raises:
+        InvalidRequest: it has not the form of a report's id.
+    """
+    if value is None or reports.is_report_id(value):
+        return value
+    message = "reportId must have the form report_YYYY-MM-DD or report_YYYY-MM-DDTHHMMSSZ."
+    raise InvalidRequest.of_field("reportId", message)
+
+
+def format_parameter(value: str | None) -> bool:
+    """Whether the format of a query string asks for a page, not JSON.
+
+    Raises:
+        InvalidRequest: it is neither json nor html.
+    """
+    if value not in (None, "json", "html"):
+        raise InvalidRequest.of_field("format", "format must be json or html.")
+    return value == "html"
 
 
 def idempotency_key(value: str | None) -> str | None:

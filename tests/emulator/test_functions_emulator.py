@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,8 @@ def run(example: str, base: str) -> str:
 
 
 def test_the_curl_examples_give_the_documented_answers(base: str, imported: Project) -> None:
-    """Buy, read (99 credits and one deduction), buy with a key twice and pay once, release nothing."""
-    buy, read, buy_with_key, release = curl_examples()
+    """Buy, read (99 credits and one deduction), buy with a key twice and pay once, release nothing, report it all."""
+    buy, read, buy_with_key, release, make_report, read_report, schedule = curl_examples()
     bought = json.loads(run(buy, base))
     assert bought["deductedCredits"] == 1
     assert bought["imageUrl"].startswith("https://images.example.com/model-a/")
@@ -62,11 +63,16 @@ def test_the_curl_examples_give_the_documented_answers(base: str, imported: Proj
     assert run(release, base) == ""
     assert imported.balance("testUser1") == 99
 
+    made = json.loads(run(make_report, base))
+    assert json.loads(run(read_report, base)) == made
+    assert run(schedule, base) == ""
+    assert imported.get(f"reports/report_{datetime.now(UTC):%Y-%m-%d}") is not None
+
 
 def test_the_imported_data_is_the_seed(imported: Project) -> None:
     """emulator-data holds the catalog of scripts/seed.json and its users."""
-    everything = imported.everything()
-    names = {path for path in everything if path.count("/") == 1 and not path.startswith("generationRequests")}
+    shipped = ("styles/", "colors/", "sizes/", "users/test")
+    names = {path for path in imported.everything() if path.count("/") == 1 and path.startswith(shipped)}
     expected = Project.seeded()
     expected.add_user(100, "testUser1")
     expected.add_user(10, "testUser2")

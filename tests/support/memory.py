@@ -1,18 +1,20 @@
 """Firestore in this process: the same preconditions, versions and queries, without a round trip."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from google.api_core import exceptions
 
 import database
-from database import Database, Document, Query, RetryPolicy, Write, document_id
+from database import Database, Document, Query, RetryPolicy, Row, Write, document_id
 
 _TICK = timedelta(microseconds=1)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda value, wanted: bool(value == wanted),
+    "<": lambda value, wanted: bool(value < wanted),
+    ">=": lambda value, wanted: bool(value >= wanted),
     "<=": lambda value, wanted: bool(value <= wanted),
 }
 
@@ -66,6 +68,10 @@ class MemoryDatabase(Database):
             found = [self._document(path) for path in self._documents if _parent(path) == query.collection]
         self.after_rpc("RunQuery")
         return _page(query, [document for document in found if _matches(query, document)])
+
+    def _rows_once(self, query: Query, fields: Sequence[str], attempts: Any) -> Iterator[Row]:
+        for document in self._query_once(query, None, attempts):
+            yield {name: value for name, value in (document.data or {}).items() if name in fields}
 
     def _commit_once(self, writes: Sequence[Write], attempts: Any) -> dict[str, datetime]:
         self.before_rpc("Commit")

@@ -1,11 +1,13 @@
 """Settings: declared once, checked at start, the same in code, .env and README."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import config
+from anomalies import Thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,11 +29,15 @@ def test_the_env_file_names_every_setting_with_its_default() -> None:
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
-    """One table row a setting."""
-    rows = re.findall(
-        r"^\| `([A-Z_]+)` \| `([^`]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    """One table row a setting; "none" is an empty value."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]+)`|none) \|", readme, re.MULTILINE)
     assert dict(rows) == env_file(".env")
+
+
+def test_thresholds_are_the_detectors_own() -> None:
+    """Each threshold of the detector is a setting with its default."""
+    assert config.load({}).anomaly_thresholds == asdict(Thresholds())
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,10 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         ("MAX_INSTANCES", ["0"]),
         ("THREADS", ["0", "1001"]),
         ("REGION", ["", " "]),
+        ("REPORT_WEBHOOK_URL", ["ftp://x", "x"]),
+        ("ANOMALY_VOLUME_SPIKE_FACTOR", ["", "1", "nan", "inf"]),
+        ("ANOMALY_VOLUME_VARIATION", ["0", "1", "nan"]),
+        ("ANOMALY_MINIMUM_SAMPLES", ["0", "1.5"]),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, values: list[str]) -> None:

@@ -30,8 +30,12 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
     assert triggers == {
         "createGenerationRequest": "http",
         "getUserCredits": "http",
+        "getWeeklyReport": "http",
         "releaseExpiredReservations": "schedule",
+        "scheduleWeeklyReport": "schedule",
     }
+    weekly = manifest["endpoints"]["scheduleWeeklyReport"]["scheduleTrigger"]
+    assert (weekly["schedule"], weekly["timeZone"], weekly["retryConfig"]["retryCount"]) == ("0 0 * * 1", "Etc/UTC", 5)
     assert manifest["endpoints"]["releaseExpiredReservations"]["scheduleTrigger"]["schedule"] == "*/5 * * * *"
 
 

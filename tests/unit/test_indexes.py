@@ -4,9 +4,11 @@ import ast
 import json
 from pathlib import Path
 
+from anomalies import Thresholds
 from builders import LEASE_SECONDS, Books, request
 from catalog import CatalogCache
 from database import Query
+from reports import Reports, Window
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSITES = [
@@ -28,6 +30,9 @@ def queries_of_the_code() -> list[Query]:
     books.ledger.release_expired()
     books.ledger.statement("ann", 10)
     list(books.ledger.audit_all())
+    reports = Reports(books.db, Thresholds())
+    reports.make(Window.ending_now(books.clock()), books.clock())
+    reports.read(None)
     return books.db.queries
 
 
