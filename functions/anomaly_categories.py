@@ -7,6 +7,9 @@ from findings import NEW, VANISHED, WARNING, Anomaly, Thresholds, weeks_before
 from significance import corrected, fisher_p_value
 from week_usage import DIMENSIONS, Counts, Usage, count_requests, pooled
 
+# The name under which a report adds up what is rarer than the options that it names.
+ADDED_UP = "other"
+
 
 @dataclass(frozen=True, slots=True)
 class _Use:
@@ -34,8 +37,10 @@ def _category_uses(current: Usage, history: Sequence[Usage], dimension: str) -> 
     now, before = current.by(dimension), pooled(history, dimension)
     all_now, all_before = count_requests(now.values()), count_requests(before.values())
     newest: Mapping[str, Counts] = next((week.by(dimension) for week in history if week.by(dimension)), {})
-    # A breakdown that one side lacks was not recorded: nothing in it is new, and nothing vanished.
-    for name in sorted({*now, *before}) if all_now and all_before else ():
+    # A breakdown that one side lacks was not recorded, and where rare options were added up one may have slipped among
+    # them: nothing there is new, and nothing vanished.
+    whole = all_now and all_before and ADDED_UP not in now and ADDED_UP not in before
+    for name in sorted({*now, *before}) if whole else ():
         yield _Use(
             dimension=dimension,
             value=name,

@@ -41,6 +41,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # As a field's value: the time at which the server writes it, whatever this machine's clock says.
 COMMIT_TIME = firestore.SERVER_TIMESTAMP
+# As a field's value: the field is removed.
+REMOVED = firestore.DELETE_FIELD
 
 # gRPC waits up to two minutes before it connects again, and a new channel to the same host shares that wait:
 # https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md
@@ -135,6 +137,7 @@ class RetryPolicy:
     """
 
     budget_seconds: float = 15.0
+    rpc_share: float = 1 / 3
     first_pause_seconds: float = 0.01
     longest_pause_seconds: float = 0.5
     uniform: Callable[[float, float], float] = random.SystemRandom().uniform
@@ -205,8 +208,8 @@ class _Attempts:
 
     @property
     def rpc_timeout_seconds(self) -> float:
-        # A third of the budget, so that one silent call leaves time to find out; never zero, which gRPC does not send.
-        return max(0.05, min(self.policy.budget_seconds / 3, self.left_seconds))
+        # A share of the budget, so that one silent call leaves time to find out; never zero, which gRPC does not send.
+        return max(0.05, min(self.policy.budget_seconds * self.policy.rpc_share, self.left_seconds))
 
     def pause(self) -> bool:
         """Waits before the next attempt; False where no time is left for one."""

@@ -1,5 +1,6 @@
 """The use cases, each one readable paragraph; no HTTP and no Firestore verbs."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from ai_simulator import ImageModel, ImageOrder, ModelFailed, generate_image
 from catalog import CatalogCache
 from errors import GenerationFailed, InvalidRequest, ReportNotFound, Unavailable
 from ledger import Entry, GenerationRequest, Ledger, Reservation, Settled
-from reports import HISTORY_WEEKS, WEEK, Report, Reports, Window
+from reports import Report, Reports, Window
 
 REPLAYED: Mapping[str, str] = {"Idempotent-Replayed": "true"}
 
@@ -142,7 +143,7 @@ def read_weekly_report(call: Call, reporting: Reporting) -> Reply | Page:
         ApiError: any answer of the contract other than 200.
     """
     as_page = validation.format_parameter(call.query.get("format"))
-    document = reporting.reports.read(validation.report_id_parameter(call.query.get("reportId")))
+    document = reporting.reports.read(validation.report_id_parameter(call.query.get("reportId")), reporting.clock())
     if document is None or document.data is None:
         raise ReportNotFound()
     return _shown(document.id, document.data, as_page, reporting)
@@ -154,11 +155,8 @@ def _shown(report_id: str, fields: Mapping[str, Any], as_page: bool, reporting: 
     # Jinja costs a cold start that only this page should pay.
     from report_page import render  # noqa: PLC0415
 
-    end = fields.get("windowEnd")
-    earlier = reporting.reports.weeks_before(end - WEEK, HISTORY_WEEKS - 1) if isinstance(end, datetime) else []
-    weeks = [document.data for document in earlier if document.data is not None]
-    previous = next((document.data for document in earlier if document.id == fields.get("previousReportId")), None)
-    return Page(render(report_id, fields, previous, [*reversed(weeks), fields]))
+    weeks = reporting.reports.weeks_before(report_id, fields)
+    return Page(render(report_id, fields, weeks[0] if weeks else None, [*reversed(weeks), fields]))
 
 
 def _json(value: Any) -> Any:
@@ -167,7 +165,11 @@ def _json(value: Any) -> Any:
         return {name: _json(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_json(item) for item in value]
-    return _iso(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return _iso(value)
+    # What JSON cannot say, and only somebody's hand can have stored.
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_plain else str(value)
 
 
 def _generated_or_refunded(

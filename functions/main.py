@@ -27,6 +27,7 @@ SETTINGS = config.load()
 # The system's randomness, since a worker forked from another would repeat its sequence.
 RANDOM = random.SystemRandom()
 REPORT_TIMEOUT_SECONDS = 540
+REPORT_STREAM_SECONDS = 120
 UTC_ZONE = options.Timezone("Etc/UTC")
 
 options.set_global_options(
@@ -68,10 +69,12 @@ def _services() -> handlers.Services:
 
 
 def _reporting() -> handlers.Reporting:
-    # A day's requests come in one stream, and a report has minutes where a client has seconds.
-    db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=REPORT_TIMEOUT_SECONDS / 4))
+    db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=SETTINGS.timeout_seconds / 4))
+    # A day's requests come in one stream of at most two minutes, and two rounds of failures fit into the time-out.
+    policy = RetryPolicy(budget_seconds=REPORT_STREAM_SECONDS * 5 / 4, rpc_share=4 / 5)
+    streams = Database(lambda: connect(SETTINGS.project), policy)
     thresholds = anomalies.Thresholds(**SETTINGS.anomaly_thresholds)
-    return handlers.Reporting(reports=Reports(db, thresholds), announce=_announce, clock=_utc_now)
+    return handlers.Reporting(reports=Reports(db, streams, thresholds), announce=_announce, clock=_utc_now)
 
 
 SERVICES = _services()

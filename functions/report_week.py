@@ -162,7 +162,11 @@ def _date(value: Any) -> date | None:
 def _findings(value: Any) -> list[Finding] | None:
     if not isinstance(value, list | tuple):
         return None
-    found = [_finding(item) for item in value if isinstance(item, Mapping)]
+    # An older form holds sentences.
+    items = [{"severity": "warning", "message": item} if isinstance(item, str) else item for item in value]
+    found = [_finding(item) for item in items if isinstance(item, Mapping)]
+    if value and not found:
+        return None
     return sorted(found, key=lambda finding: not finding.critical)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,11 +29,20 @@ MOST_OPTIONS = 200
 COUNTED_USERS = 16_384
 
 UNKNOWN, OTHER = "unknown", "other"
+STORED, REPLACED, SUPERSEDED = "stored", "replaced", "superseded"
 COMPLETED, FAILED, PENDING = "completed", "failed", "pending"
 _DIMENSIONS = {"byModel": "model", "byStyle": "style", "byColor": "color", "bySize": "size"}
 _FIELDS = ("userId", *_DIMENSIONS.values(), "cost", "status", "failure", "createdAt", "updatedAt")
-_REPORT_ID = re.compile(r"report_\d{4}-\d{2}-\d{2}(T\d{6}Z)?")
+_REPORT_ID = re.compile(r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?")
+# No image costs more and no generation takes longer; a document that says so is broken, and must not spoil a sum.
+MOST_CREDITS = 1_000_000
+MOST_MILLISECONDS = 86_400_000
+# Worth reading; the rest is counted.
+MOST_FINDINGS = 100
+_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _HASH_RANGE = 2**64
+MOST_NAME_BYTES = 100
+_RESERVED_NAME = re.compile(r"__.*__", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Window:
     def of_schedule(cls, schedule_time: datetime) -> "Window":
         """The window that ends on the schedule time's day, so that a late retry means the same week."""
         day = schedule_time.astimezone(UTC)
-        return cls(day.replace(hour=0, minute=0, second=0, microsecond=0), scheduled=True)
+        return cls(_midnight(day), scheduled=True)
 
     @classmethod
     def ending_now(cls, now: datetime) -> "Window":
@@ -68,7 +77,7 @@ class Window:
 
     def days(self) -> list[tuple[datetime, datetime]]:
         """The window cut at every midnight in UTC."""
-        first = self.start.replace(hour=0, minute=0, second=0, microsecond=0)
+        first = _midnight(self.start)
         midnights = [first + number * DAY for number in range(1, 8)]
         cuts = [self.start, *(midnight for midnight in midnights if self.start < midnight < self.end), self.end]
         return list(pairwise(cuts))
@@ -127,12 +136,14 @@ class Usage:
         day = created.date().isoformat() if isinstance(created, datetime) else UNKNOWN
         self.days[day, status] += 1
         cost = request.get("cost")
-        if type(cost) is int and cost > 0:
+        if type(cost) is int and 0 < cost <= MOST_CREDITS:
             self.days[day, f"{status}Credits"] += cost
         if status == FAILED:
             self.reasons[_option(request.get("failure"))] += 1
         if status in (COMPLETED, FAILED) and isinstance(created, datetime) and isinstance(updated, datetime):
-            self.generation_ms[max(0, round((updated - created).total_seconds() * 1000))] += 1
+            milliseconds = round((updated - created).total_seconds() * 1000)
+            if 0 <= milliseconds <= MOST_MILLISECONDS:
+                self.generation_ms[milliseconds] += 1
         user_id = request.get("userId")
         if isinstance(user_id, str):
             self.users.add(user_id)
@@ -156,6 +167,7 @@ class Usage:
             "totalCompleted": self.statuses[COMPLETED],
             "totalFailed": self.statuses[FAILED],
             "totalPending": self.statuses[PENDING],
+            "totalUnknown": self.statuses[UNKNOWN],
             "totalCreditsSpent": sum(day["creditsSpent"] for day in by_day.values()),
             "totalCreditsRefunded": sum(day["creditsRefunded"] for day in by_day.values()),
             "successRate": _percent(self.statuses[COMPLETED], self.statuses[FAILED]),
@@ -170,7 +182,7 @@ class Usage:
         statuses = {status: self.days[day, status] for status in (COMPLETED, FAILED, PENDING, UNKNOWN)}
         return {
             "total": sum(statuses.values()),
-            **{status: statuses[status] for status in (COMPLETED, FAILED, PENDING)},
+            **statuses,
             "creditsSpent": self.days[day, f"{COMPLETED}Credits"],
             "creditsRefunded": self.days[day, f"{FAILED}Credits"],
         }
@@ -180,7 +192,7 @@ class Usage:
         for (of, option, _), count in self.options.items():
             if of == dimension:
                 totals[option] += count
-        kept = {option for option, _ in _most(totals)}
+        kept = _most(totals)
         cells: dict[str, Counter[str]] = {}
         for (of, option, status), count in self.options.items():
             if of == dimension:
@@ -218,8 +230,10 @@ class Report:
 class Reports:
     """Makes and reads weekly reports."""
 
-    def __init__(self, db: Database, thresholds: anomalies.Thresholds) -> None:
+    def __init__(self, db: Database, streams: Database, thresholds: anomalies.Thresholds) -> None:
+        """`db` answers people and is impatient; `streams` reads a day's requests and has minutes."""
         self._db = db
+        self._streams = streams
         self._thresholds = thresholds
 
     def make(self, window: Window, now: datetime) -> Report:
@@ -232,38 +246,52 @@ class Reports:
         """
         fields = self.usage(window).report_fields()
         earlier = self._earlier(window)
-        previous_id, baseline = self._baseline(window, earlier)
+        previous_id, previous = self._previous(window, earlier)
         history = [usage for report_id, usage in earlier if report_id != previous_id]
         # Before the first week ever there is nothing, which is no week to compare with.
-        if previous_id is not None or baseline.total_requests > 0 or history:
-            history = [baseline, *history][:HISTORY_WEEKS]
+        if previous_id is not None or previous["totalRequests"] > 0 or history:
+            history = [anomalies.Usage.from_report(previous), *history][:HISTORY_WEEKS]
         found = anomalies.detect(anomalies.Usage.from_report(fields), history, self._thresholds)
         fields |= {
-            "anomalies": [anomaly.to_dict() for anomaly in found],
+            "anomalies": [anomaly.to_dict() for anomaly in found[:MOST_FINDINGS]],
+            "anomalyCount": len(found),
             "windowStart": window.start,
             "windowEnd": window.end,
             "scheduled": window.scheduled,
             "previousReportId": previous_id,
+            # Without a report of the week before, what was counted in its stead, so that the figures can be followed.
+            "previous": None if previous_id is not None else previous,
             "generatedAt": now,
         }
-        replaced = self._store(window.report_id, fields)
-        logger.info("report made", reportId=window.report_id, replaced=replaced, anomalies=len(found))
-        return Report(window.report_id, fields, replaced)
+        outcome = self._store(window.report_id, fields)
+        logger.info("report made", reportId=window.report_id, outcome=outcome, anomalies=len(found))
+        return Report(window.report_id, fields, outcome == REPLACED)
 
-    def read(self, report_id: str | None) -> Document | None:
-        """A stored report; the one whose window ended last where no id is given."""
+    def read(self, report_id: str | None, now: datetime) -> Document | None:
+        """A stored report; the one whose window ended last where no id is given, else the newest of an older form."""
         if report_id is not None:
-            path = _path(report_id)
-            document = self._db.read([path])[path]
-            return document if document.data is not None else None
-        latest = Query(database.REPORTS, order_by="windowEnd", descending=True, limit=1)
-        return next(iter(self._db.query(latest)), None)
+            return next(iter(self._existing([report_id])), None)
+        # The bound leaves out what somebody wrote as a text, which would sort behind every time.
+        timely = (("windowEnd", "<=", _ANY_TIME),)
+        latest = Query(database.REPORTS, where=timely, order_by="windowEnd", descending=True, limit=1)
+        days = [_midnight(now) - number * DAY for number in range(HISTORY_WEEKS * WEEK.days)]
+        return next(iter(self._db.query(latest) or self._existing([_scheduled_id(day) for day in days])), None)
 
-    def weeks_before(self, end: datetime, weeks: int) -> list[Document]:
-        """The stored scheduled reports whose windows end at `end` and on the weeks before it, newest first."""
-        paths = [_path(_scheduled_id(end - number * WEEK)) for number in range(weeks)]
-        documents = self._db.read(paths)
-        return [documents[path] for path in paths if documents[path].data is not None]
+    def weeks_before(self, report_id: str, fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The weeks before a stored report, newest first: the one it was compared with, and those before that one."""
+        previous_id = fields.get("previousReportId")
+        newest = _end_in_id(previous_id) if isinstance(previous_id, str) else None
+        if newest is None and (end := _end_in_id(report_id)) is not None:
+            newest = end - WEEK
+        if newest is None:
+            return []
+        ends = {_scheduled_id(end): end for end in (newest - number * WEEK for number in range(HISTORY_WEEKS - 1))}
+        stored = self._existing([*ends])
+        weeks: list[Mapping[str, Any]] = [{"windowEnd": ends[week.id], **_of_document(week)} for week in stored]
+        counted = fields.get("previous")
+        if previous_id is None and isinstance(counted, Mapping):
+            weeks.insert(0, {"windowEnd": newest, **counted})
+        return weeks
 
     def usage(self, window: Window) -> Usage:
         """The window's requests, read day by day, side by side, and folded."""
@@ -279,35 +307,51 @@ class Reports:
             where=(("createdAt", ">=", start), ("createdAt", "<", end)),
             order_by="createdAt",
         )
-        return self._db.fold(requests, _FIELDS, Usage, Usage.add)
+        return self._streams.fold(requests, _FIELDS, Usage, Usage.add)
+
+    def _existing(self, report_ids: Sequence[str]) -> list[Document]:
+        """Those of the reports that are there, in this order, in one round trip."""
+        paths = [_path(report_id) for report_id in report_ids]
+        documents = self._db.read(paths)
+        return [documents[path] for path in paths if documents[path].data is not None]
 
     def _earlier(self, window: Window) -> list[tuple[str, anomalies.Usage]]:
         """The readable scheduled reports of the weeks before, newest first, each with its id."""
         newest = window.start if window.scheduled else self._newest_baseline_end(window)
-        documents = [] if newest is None else self.weeks_before(newest, HISTORY_WEEKS)
-        return [(document.id, usage) for document in documents if (usage := _readable(document))]
+        ids = [] if newest is None else [_scheduled_id(newest - number * WEEK) for number in range(HISTORY_WEEKS)]
+        return [(document.id, usage) for document in self._existing(ids) if (usage := _readable(document))]
 
     def _newest_baseline_end(self, window: Window) -> datetime | None:
         """The day on which the newest scheduled report ended that is old enough for a manual run."""
-        latest = (window.end - MANUAL_BASELINE_AGE).replace(hour=0, minute=0, second=0, microsecond=0)
-        days = [latest - number * DAY for number in range(HISTORY_WEEKS * WEEK.days)]
-        documents = self._db.read([_path(_scheduled_id(day)) for day in days])
-        return next((day for day in days if _readable(documents[_path(_scheduled_id(day))])), None)
+        latest = _midnight(window.end - MANUAL_BASELINE_AGE)
+        ends = {
+            _scheduled_id(day): day for day in (latest - number * DAY for number in range(HISTORY_WEEKS * WEEK.days))
+        }
+        return next((ends[document.id] for document in self._existing([*ends]) if _readable(document)), None)
 
-    def _baseline(
+    def _previous(
         self, window: Window, earlier: Sequence[tuple[str, anomalies.Usage]]
-    ) -> tuple[str | None, anomalies.Usage]:
+    ) -> tuple[str | None, Mapping[str, Any]]:
         """The week before and its report's id; counted from its requests where there is no such report."""
         if earlier and (not window.scheduled or earlier[0][0] == _scheduled_id(window.start)):
-            return earlier[0]
-        return None, anomalies.Usage.from_report(self.usage(window.before()).report_fields())
+            [document] = self._existing([earlier[0][0]])
+            return document.id, _of_document(document)
+        return None, self.usage(window.before()).report_fields()
 
-    def _store(self, report_id: str, fields: Mapping[str, Any]) -> bool:
+    def _store(self, report_id: str, fields: Mapping[str, Any]) -> str:
+        """Puts the report in the place of an earlier one for the same end, but not of one made later than it."""
         path = _path(report_id)
 
-        def plan(documents: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
+        def plan(documents: Mapping[str, Document]) -> Commit[str] | Answer[str]:
             stored = documents[path]
-            return Commit([Write(path, fields, stored.version)], lambda versions: stored.data is not None)
+            if stored.data is None:
+                return Commit([Write(path, fields)], lambda versions: STORED)
+            made = stored.data.get("generatedAt")
+            if isinstance(made, datetime) and made > fields["generatedAt"]:
+                return Answer(SUPERSEDED)
+            # What an older form had beside our fields would be no part of this report.
+            stale = dict.fromkeys(stored.data.keys() - fields.keys(), database.REMOVED)
+            return Commit([Write(path, {**stale, **fields}, stored.version)], lambda versions: REPLACED)
 
         return self._db.run_transaction([path], plan)
 
@@ -335,9 +379,26 @@ def _scheduled_id(end: datetime) -> str:
     return f"report_{end:%Y-%m-%d}"
 
 
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _end_in_id(report_id: str) -> datetime | None:
+    """The day on which a report's window ends, by its id; None where the id has none."""
+    match = _REPORT_ID.fullmatch(report_id)
+    try:
+        return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match and int(match[1][:4]) >= 1970 else None
+    except ValueError:
+        return None
+
+
+def _of_document(document: Document) -> Mapping[str, Any]:
+    return document.data or {}
+
+
 def _option(value: Any) -> str:
     """A value as a field's name, which may be neither empty nor reserved nor long."""
-    if not isinstance(value, str) or not value or len(value) > 200 or re.fullmatch(r"__.*__", value):
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= MOST_NAME_BYTES or _RESERVED_NAME.fullmatch(value):
         return UNKNOWN
     return value
 
@@ -346,9 +407,10 @@ def _percent(part: int, rest: int) -> float | None:
     return round(100 * part / (part + rest), 2) if part + rest else None
 
 
-def _most(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _most(counts: Mapping[str, int]) -> Counter[str]:
     """The most frequent options, and the others together."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    yield from ranked[:MOST_OPTIONS]
+    most = Counter(dict(ranked[:MOST_OPTIONS]))
     if rest := sum(count for _, count in ranked[MOST_OPTIONS:]):
-        yield OTHER, rest
+        most[OTHER] += rest
+    return most

@@ -57,9 +57,11 @@ def test_the_schedule_writes_the_report_of_its_day(shop: Project) -> None:
             report = shop.get(f"reports/{report_id}")
             assert report is not None
             expected(report)
+            assert "topUser" not in report
+            shop.client.document(f"reports/{report_id}").update({"topUser": "ann"})
             assert report["previousReportId"] == f"report_{TODAY - timedelta(days=7):%Y-%m-%d}"
         assert len([path for path in shop.everything() if path.startswith("reports/")]) == 2
-        assert '"replaced": true' in server.log()
+        assert '"outcome": "replaced"' in server.log()
 
 
 def test_two_processes_at_once_write_one_right_report(shop: Project) -> None:

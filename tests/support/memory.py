@@ -30,6 +30,7 @@ class MemoryDatabase(Database):
         self._clock = clock
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[dict[str, Any], datetime]] = {}
+        self._last_commit = [clock()]
         self.before_rpc: Callable[[str], None] = _nothing
         self.after_rpc: Callable[[str], None] = _nothing
         self.queries: list[Query] = []
@@ -37,7 +38,7 @@ class MemoryDatabase(Database):
     def beside(self) -> "MemoryDatabase":
         """The same documents as another process sees them: with turns and hooks of its own."""
         other = MemoryDatabase(self._clock, self._policy)
-        other._documents, other._lock = self._documents, self._lock
+        other._documents, other._lock, other._last_commit = self._documents, self._lock, self._last_commit
         return other
 
     def put(self, path: str, data: dict[str, Any]) -> None:
@@ -81,7 +82,8 @@ class MemoryDatabase(Database):
             time = self._commit_time()
             for write in writes:
                 old = self._documents.get(write.path, ({}, time))[0]
-                self._documents[write.path] = ({**old, **_stored(write.data, time)}, time)
+                kept = {name: value for name, value in old.items() if write.data.get(name) is not database.REMOVED}
+                self._documents[write.path] = ({**kept, **_stored(write.data, time)}, time)
         self.after_rpc("Commit")
         return {write.path: time for write in writes}
 
@@ -95,8 +97,9 @@ class MemoryDatabase(Database):
             raise exceptions.FailedPrecondition(write.path)
 
     def _commit_time(self) -> datetime:
-        latest = max((version for _, version in self._documents.values()), default=self._clock())
-        return max(latest + _TICK, self._clock())
+        # Shared with those beside, so that their commits are in one order.
+        self._last_commit[0] = max(self._last_commit[0] + _TICK, self._clock())
+        return self._last_commit[0]
 
     def _document(self, path: str) -> Document:
         stored = self._documents.get(path)
@@ -106,7 +109,11 @@ class MemoryDatabase(Database):
 
 
 def _stored(data: Mapping[str, Any], time: datetime) -> dict[str, Any]:
-    return {name: time if value is database.COMMIT_TIME else value for name, value in data.items()}
+    return {
+        name: time if value is database.COMMIT_TIME else value
+        for name, value in data.items()
+        if value is not database.REMOVED
+    }
 
 
 def _page(query: Query, documents: list[Document]) -> list[Document]:

@@ -30,9 +30,9 @@ def queries_of_the_code() -> list[Query]:
     books.ledger.release_expired()
     books.ledger.statement("ann", 10)
     list(books.ledger.audit_all())
-    reports = Reports(books.db, Thresholds())
+    reports = Reports(books.db, books.db, Thresholds())
     reports.make(Window.ending_now(books.clock()), books.clock())
-    reports.read(None)
+    reports.read(None, books.clock())
     return books.db.queries
 
 

@@ -1,5 +1,6 @@
 """Windows, usage and weekly reports, on an in-process database."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ from anomalies import Thresholds
 from builders import Clock, impatient, sleepless
 from database import RetryPolicy
 from errors import Unavailable
-from handlers import Reporting, make_scheduled_report
+from handlers import Call, Page, Reply, Reporting, make_scheduled_report, read_weekly_report
 from memory import MemoryDatabase
 from reports import Distinct, Reports, Usage, Window
 
@@ -25,10 +26,12 @@ class Shop:
     def __init__(self, policy: RetryPolicy | None = None) -> None:
         self.clock = Clock(END + timedelta(minutes=1))
         self.db = MemoryDatabase(self.clock, policy or sleepless())
-        self.reports = Reports(self.db, Thresholds())
+        self.reports = Reports(self.db, self.db, Thresholds())
+        self.stored = 0
 
     def put(self, count: int = 1, created: datetime = CREATED, **fields: Any) -> None:
         for _ in range(count):
+            self.stored += 1
             request = {
                 "userId": "ann",
                 "model": "model-a",
@@ -42,7 +45,7 @@ class Shop:
                 **fields,
             }
             stored = {name: value for name, value in request.items() if value is not None}
-            self.db.put(f"generationRequests/r{len(self.db.everything())}", stored)
+            self.db.put(f"generationRequests/r{self.stored}", stored)
 
     def make(self, end: datetime = END) -> dict[str, Any]:
         return dict(self.reports.make(Window.of_schedule(end), self.clock()).fields)
@@ -185,8 +188,12 @@ def test_a_manual_report_leaves_scheduled_ones_alone(shop: Shop) -> None:
         {"style": ["anime"]},
         {"style": "__x__"},
         {"style": "x" * 300},
+        {"style": "__a\nb__"},
         {"status": "exploded"},
         {"cost": "1"},
+        {"cost": 2**62},
+        {"cost": 2_000_000_000},
+        {"updatedAt": datetime(9999, 1, 1, tzinfo=UTC)},
         {"cost": float("nan")},
         {"userId": 5},
         {"updatedAt": "yesterday"},
@@ -263,3 +270,76 @@ def test_a_stream_that_breaks_off_is_folded_anew(shop: Shop) -> None:
     shop.db.after_rpc = break_once
     assert shop.make()["totalRequests"] == 5
     assert broken
+
+
+def test_an_older_run_does_not_replace_a_newer_one(shop: Shop) -> None:
+    """A slow duplicate that stores last was made first: the newer figures stay."""
+    slow = shop.clock()
+    shop.clock.forward(60)
+    shop.put(3)
+    newer = shop.make()
+    shop.reports.make(Window.of_schedule(END), slow)
+    assert shop.db.everything()["reports/report_2026-11-23"] == newer
+
+
+def test_a_replaced_report_keeps_nothing_of_the_old_one(shop: Shop) -> None:
+    """Fields of an older form do not stay beside the new figures."""
+    shop.db.put("reports/report_2026-11-23", {"totalRequests": 1, "topUser": "ann"})
+    shop.make()
+    assert "topUser" not in shop.db.everything()["reports/report_2026-11-23"]
+
+
+def test_the_latest_may_be_of_an_older_form(shop: Shop) -> None:
+    """Reports without windowEnd, or with a text there, are found by their day; one with a time goes before them."""
+    shop.db.put("reports/report_2026-11-16", {"totalRequests": 1})
+    shop.db.put("reports/report_2026-11-09", {"totalRequests": 1, "windowEnd": "2026-11-09"})
+    latest = shop.reports.read(None, shop.clock())
+    assert latest is not None
+    assert latest.id == "report_2026-11-16"
+    shop.make()
+    latest = shop.reports.read(None, shop.clock())
+    assert latest is not None
+    assert latest.id == "report_2026-11-23"
+
+
+def page_of(shop: Shop, report_id: str | None = None) -> str:
+    query = {"format": "html"} | ({"reportId": report_id} if report_id else {})
+    page = read_weekly_report(Call(query=query), Reporting(shop.reports, lambda report: None, shop.clock))
+    assert isinstance(page, Page)
+    return page.html
+
+
+def test_the_page_compares_with_what_the_report_was_compared_with(shop: Shop) -> None:
+    """A manual report of a Wednesday with its scheduled one, and a first report with the week that was counted."""
+    shop.put(20, created=END - timedelta(days=10))
+    shop.put(200)
+    shop.make()
+    assert "no week before" not in page_of(shop)
+    wednesday = Window.ending_now(END + timedelta(days=9, hours=3))
+    shop.put(30, created=END + timedelta(days=1))
+    manual = shop.reports.make(wednesday, shop.clock())
+    assert manual.fields["previousReportId"] == "report_2026-11-23"
+    assert "no week before" not in page_of(shop, wednesday.report_id)
+
+
+def test_an_old_report_whose_findings_are_sentences_shows_them(shop: Shop) -> None:
+    """Never "nothing unusual" where an older form said otherwise."""
+    shop.db.put("reports/report_2026-11-16", {"totalRequests": 1, "anomalies": ["Success rate dropped to 10%!"]})
+    assert "Success rate dropped to 10%!" in page_of(shop)
+
+
+def test_a_stored_report_that_json_cannot_say_is_shown_all_the_same(shop: Shop) -> None:
+    """NaN, bytes and the like, which only somebody's hand can have stored."""
+    shop.db.put("reports/report_2026-11-16", {"successRate": float("nan"), "x": b"x", "y": [float("inf"), 1]})
+    reply = read_weekly_report(Call(), Reporting(shop.reports, lambda report: None, shop.clock))
+    assert isinstance(reply, Reply)
+    json.dumps(reply.body, allow_nan=False)
+
+
+def test_rare_options_that_are_added_up_are_neither_new_nor_vanished(shop: Shop) -> None:
+    """250 styles used alike: who is among the first 200 is chance, and no finding."""
+    for days_ago in (10, 3):
+        for number in range(250):
+            count = 31 if (number + days_ago) % 2 else 30
+            shop.put(count, created=END - timedelta(days=days_ago), style=f"s{number}")
+    assert shop.make()["anomalies"] == []
