@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from findings import NEW, VANISHED, WARNING, Anomaly, Thresholds, weeks_before
 from significance import corrected, fisher_p_value
-from week_usage import DIMENSIONS, Counts, Usage, count_requests, pooled
-
-# The name under which a report adds up what is rarer than the options that it names.
-ADDED_UP = "other"
+from week_usage import ADDED_UP, DIMENSIONS, Counts, Usage, count_requests, pooled
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class CatalogCache:
 def _read(db: database.Database) -> Catalog:
     styles = db.query(Query(database.STYLES))
     colors = db.query(Query(database.COLORS))
-    prices = {document.id: (document.data or {}).get("credits") for document in db.query(Query(database.SIZES))}
+    prices = {document.id: document.fields.get("credits") for document in db.query(Query(database.SIZES))}
     # A bool is an int to Python, and no price.
     size_credits = {size: price for size, price in prices.items() if type(price) is int and price > 0}
     for size in prices.keys() - size_credits.keys():

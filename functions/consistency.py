@@ -42,7 +42,7 @@ def _balance_violations(user: Document) -> Iterable[str]:
 
 
 def _entry_problem(entry: Document) -> str | None:
-    data = _data(entry)
+    data = entry.fields
     if _text(data.get("type")) not in _SIGNS:
         return "type is none of deduction, refund, grant"
     if not _is_amount(data.get("credits"), least=1):
@@ -57,19 +57,19 @@ def _entry_problem(entry: Document) -> str | None:
 def _chain_violations(user: Document, entries: Sequence[Document]) -> Iterable[str]:
     """Each balanceAfter follows from the one before, and the last is the balance."""
     for before, after in pairwise(entries):
-        expected = _data(before)["balanceAfter"] + _SIGNS[_data(after)["type"]] * _data(after)["credits"]
-        if _data(after)["balanceAfter"] != expected:
-            yield f"{after.path}: balanceAfter is {_data(after)['balanceAfter']}, expected {expected}"
-    if entries and _data(user).get("credits") != _data(entries[-1])["balanceAfter"]:
-        yield f"{user.path}: credits is {_data(user).get('credits')}, expected {_data(entries[-1])['balanceAfter']}"
+        expected = before.fields["balanceAfter"] + _SIGNS[after.fields["type"]] * after.fields["credits"]
+        if after.fields["balanceAfter"] != expected:
+            yield f"{after.path}: balanceAfter is {after.fields['balanceAfter']}, expected {expected}"
+    if entries and user.fields.get("credits") != entries[-1].fields["balanceAfter"]:
+        yield f"{user.path}: credits is {user.fields.get('credits')}, expected {entries[-1].fields['balanceAfter']}"
 
 
 def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document]) -> Iterable[str]:
     """Each request has one deduction, and one refund exactly when it failed; each such entry has its request."""
-    found = Counter((_request_of(entry), _text(_data(entry).get("type"))) for entry in entries)
+    found = Counter((_request_of(entry), _text(entry.fields.get("type"))) for entry in entries)
     by_id = {entry.id: entry for entry in entries}
     for request in requests:
-        due = {DEDUCTION: 1, REFUND: 1 if _data(request).get("status") == FAILED else 0}
+        due = {DEDUCTION: 1, REFUND: 1 if request.fields.get("status") == FAILED else 0}
         for kind, count in due.items():
             if found[request.id, kind] != count:
                 yield f"{request.path}: has {found[request.id, kind]} {kind} entries, expected {count}"
@@ -77,7 +77,7 @@ def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document
                 yield from _amount_violations(request, by_id.get(f"{request.id}-{kind}"), kind)
     known = {request.id for request in requests}
     for entry in entries:
-        pairs = _text(_data(entry).get("type")) in (DEDUCTION, REFUND)
+        pairs = _text(entry.fields.get("type")) in (DEDUCTION, REFUND)
         if pairs and _request_of(entry) not in known:
             yield f"{entry.path}: belongs to no request of this user"
 
@@ -85,16 +85,16 @@ def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document
 def _amount_violations(request: Document, entry: Document | None, kind: str) -> Iterable[str]:
     if entry is None:
         yield f"{request.path}: has no entry {request.id}-{kind}"
-    elif _data(entry).get("credits") != _data(request).get("cost"):
+    elif entry.fields.get("credits") != request.fields.get("cost"):
         yield f"{entry.path}: credits differs from the request's cost"
 
 
 def _request_of(entry: Document) -> str:
-    return _text(_data(entry).get("generationRequestId"))
+    return _text(entry.fields.get("generationRequestId"))
 
 
 def _request_violations(request: Document, overdue_before: datetime) -> Iterable[str]:
-    data = _data(request)
+    data = request.fields
     status, lease = data.get("status"), data.get("leaseExpiresAt")
     if not _is_amount(data.get("cost"), least=1):
         yield f"{request.path}: cost is no integer above 0"
@@ -104,15 +104,16 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
         yield f"{request.path}: is completed without an image"
     if status == FAILED and data.get("imageUrl"):
         yield f"{request.path}: failed and has an image"
-    if status == PENDING and not isinstance(lease, datetime):
-        yield f"{request.path}: is pending without a lease"
-    elif status == PENDING and lease < overdue_before:
-        yield f"{request.path}: is pending past its lease"
+    if status == PENDING:
+        if not isinstance(lease, datetime):
+            yield f"{request.path}: is pending without a lease"
+        elif lease < overdue_before:
+            yield f"{request.path}: is pending past its lease"
 
 
 def _by_time(entry: Document) -> tuple[Any, ...]:
     # Two entries may share a timestamp's millisecond, never the microsecond of their commits.
-    return _data(entry)["timestamp"], entry.version, entry.id
+    return entry.fields["timestamp"], entry.version, entry.id
 
 
 def _text(value: Any) -> str:
@@ -122,7 +123,3 @@ def _text(value: Any) -> str:
 
 def _is_amount(value: Any, least: int) -> bool:
     return type(value) is int and value >= least
-
-
-def _data(document: Document) -> Any:
-    return document.data or {}

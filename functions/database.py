@@ -84,6 +84,11 @@ class Document:
     def id(self) -> str:
         return document_id(self.path)
 
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The document's fields; none where it does not exist."""
+        return self.data or {}
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -404,7 +409,7 @@ def _built(client: firestore.Client, query: Query) -> firestore.Query:
     for name in order:
         built = built.order_by(name, direction=direction)
     if query.after is not None:
-        last = {**(query.after.data or {}), "__name__": query.after.id}
+        last = {**query.after.fields, "__name__": query.after.id}
         built = built.start_after({name: last.get(name) for name in order})
     return built if query.limit is None else built.limit(query.limit)
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,9 @@ from firebase_functions import logger
 
 import anomalies
 import database
+from consistency import COMPLETED, FAILED, PENDING
 from database import Answer, Commit, Database, Document, Query, Write
+from week_usage import ADDED_UP
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -28,9 +30,8 @@ MOST_OPTIONS = 200
 # Exact below this many users; above it an estimate whose standard error is 1 in 128, the root of this number.
 COUNTED_USERS = 16_384
 
-UNKNOWN, OTHER = "unknown", "other"
+UNKNOWN = "unknown"
 STORED, REPLACED, SUPERSEDED = "stored", "replaced", "superseded"
-COMPLETED, FAILED, PENDING = "completed", "failed", "pending"
 _DIMENSIONS = {"byModel": "model", "byStyle": "style", "byColor": "color", "bySize": "size"}
 _FIELDS = ("userId", *_DIMENSIONS.values(), "cost", "status", "failure", "createdAt", "updatedAt")
 _REPORT_ID = re.compile(r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?")
@@ -196,7 +197,7 @@ class Usage:
         cells: dict[str, Counter[str]] = {}
         for (of, option, status), count in self.options.items():
             if of == dimension:
-                cells.setdefault(option if option in kept else OTHER, Counter())[status] += count
+                cells.setdefault(option if option in kept else ADDED_UP, Counter())[status] += count
         return {
             option: {
                 "total": cell.total(),
@@ -245,12 +246,7 @@ class Reports:
             Unavailable: Firestore did not answer in time; nothing was stored.
         """
         fields = self.usage(window).report_fields()
-        earlier = self._earlier(window)
-        previous_id, previous = self._previous(window, earlier)
-        history = [usage for report_id, usage in earlier if report_id != previous_id]
-        # Before the first week ever there is nothing, which is no week to compare with.
-        if previous_id is not None or previous["totalRequests"] > 0 or history:
-            history = [anomalies.Usage.from_report(previous), *history][:HISTORY_WEEKS]
+        previous_id, counted, history = self._weeks_to_compare(window)
         found = anomalies.detect(anomalies.Usage.from_report(fields), history, self._thresholds)
         fields |= {
             "anomalies": [anomaly.to_dict() for anomaly in found[:MOST_FINDINGS]],
@@ -260,7 +256,7 @@ class Reports:
             "scheduled": window.scheduled,
             "previousReportId": previous_id,
             # Without a report of the week before, what was counted in its stead, so that the figures can be followed.
-            "previous": None if previous_id is not None else previous,
+            "previous": counted,
             "generatedAt": now,
         }
         outcome = self._store(window.report_id, fields)
@@ -274,8 +270,8 @@ class Reports:
         # The bound leaves out what somebody wrote as a text, which would sort behind every time.
         timely = (("windowEnd", "<=", _ANY_TIME),)
         latest = Query(database.REPORTS, where=timely, order_by="windowEnd", descending=True, limit=1)
-        days = [_midnight(now) - number * DAY for number in range(HISTORY_WEEKS * WEEK.days)]
-        return next(iter(self._db.query(latest) or self._existing([_scheduled_id(day) for day in days])), None)
+        of_days = _scheduled_ends(_midnight(now), DAY, HISTORY_WEEKS * WEEK.days)
+        return next(iter(self._db.query(latest) or self._existing(of_days)), None)
 
     def weeks_before(self, report_id: str, fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The weeks before a stored report, newest first: the one it was compared with, and those before that one."""
@@ -285,9 +281,9 @@ class Reports:
             newest = end - WEEK
         if newest is None:
             return []
-        ends = {_scheduled_id(end): end for end in (newest - number * WEEK for number in range(HISTORY_WEEKS - 1))}
-        stored = self._existing([*ends])
-        weeks: list[Mapping[str, Any]] = [{"windowEnd": ends[week.id], **_of_document(week)} for week in stored]
+        ends = _scheduled_ends(newest, WEEK, HISTORY_WEEKS - 1)
+        stored = self._existing(ends)
+        weeks: list[Mapping[str, Any]] = [{"windowEnd": ends[week.id], **week.fields} for week in stored]
         counted = fields.get("previous")
         if previous_id is None and isinstance(counted, Mapping):
             weeks.insert(0, {"windowEnd": newest, **counted})
@@ -309,34 +305,31 @@ class Reports:
         )
         return self._streams.fold(requests, _FIELDS, Usage, Usage.add)
 
-    def _existing(self, report_ids: Sequence[str]) -> list[Document]:
+    def _existing(self, report_ids: Iterable[str]) -> list[Document]:
         """Those of the reports that are there, in this order, in one round trip."""
         paths = [_path(report_id) for report_id in report_ids]
         documents = self._db.read(paths)
         return [documents[path] for path in paths if documents[path].data is not None]
 
-    def _earlier(self, window: Window) -> list[tuple[str, anomalies.Usage]]:
-        """The readable scheduled reports of the weeks before, newest first, each with its id."""
+    def _weeks_to_compare(self, window: Window) -> tuple[str | None, Mapping[str, Any] | None, list[anomalies.Usage]]:
+        """The id of the report of the week before, or what was counted in its stead; and the weeks, newest first."""
         newest = window.start if window.scheduled else self._newest_baseline_end(window)
-        ids = [] if newest is None else [_scheduled_id(newest - number * WEEK) for number in range(HISTORY_WEEKS)]
-        return [(document.id, usage) for document in self._existing(ids) if (usage := _readable(document))]
+        ids = [] if newest is None else _scheduled_ends(newest, WEEK, HISTORY_WEEKS)
+        earlier = {document.id: usage for document in self._existing(ids) if (usage := _readable(document))}
+        history = [*earlier.values()]
+        newest_id = next(iter(earlier), None)
+        if newest_id is not None and (not window.scheduled or newest_id == _scheduled_id(window.start)):
+            return newest_id, None, history
+        counted = self.usage(window.before()).report_fields()
+        # Before the first week ever there is nothing, which is no week to compare with.
+        if counted["totalRequests"] > 0 or history:
+            history = [anomalies.Usage.from_report(counted), *history][:HISTORY_WEEKS]
+        return None, counted, history
 
     def _newest_baseline_end(self, window: Window) -> datetime | None:
         """The day on which the newest scheduled report ended that is old enough for a manual run."""
-        latest = _midnight(window.end - MANUAL_BASELINE_AGE)
-        ends = {
-            _scheduled_id(day): day for day in (latest - number * DAY for number in range(HISTORY_WEEKS * WEEK.days))
-        }
-        return next((ends[document.id] for document in self._existing([*ends]) if _readable(document)), None)
-
-    def _previous(
-        self, window: Window, earlier: Sequence[tuple[str, anomalies.Usage]]
-    ) -> tuple[str | None, Mapping[str, Any]]:
-        """The week before and its report's id; counted from its requests where there is no such report."""
-        if earlier and (not window.scheduled or earlier[0][0] == _scheduled_id(window.start)):
-            [document] = self._existing([earlier[0][0]])
-            return document.id, _of_document(document)
-        return None, self.usage(window.before()).report_fields()
+        ends = _scheduled_ends(_midnight(window.end - MANUAL_BASELINE_AGE), DAY, HISTORY_WEEKS * WEEK.days)
+        return next((ends[document.id] for document in self._existing(ends) if _readable(document)), None)
 
     def _store(self, report_id: str, fields: Mapping[str, Any]) -> str:
         """Puts the report in the place of an earlier one for the same end, but not of one made later than it."""
@@ -379,6 +372,11 @@ def _scheduled_id(end: datetime) -> str:
     return f"report_{end:%Y-%m-%d}"
 
 
+def _scheduled_ends(newest: datetime, step: timedelta, count: int) -> dict[str, datetime]:
+    """The days on which so many scheduled reports would end, newest first, by the reports' ids."""
+    return {_scheduled_id(end): end for end in (newest - number * step for number in range(count))}
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -390,10 +388,6 @@ def _end_in_id(report_id: str) -> datetime | None:
         return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match and int(match[1][:4]) >= 1970 else None
     except ValueError:
         return None
-
-
-def _of_document(document: Document) -> Mapping[str, Any]:
-    return document.data or {}
 
 
 def _option(value: Any) -> str:
@@ -412,5 +406,5 @@ def _most(counts: Mapping[str, int]) -> Counter[str]:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     most = Counter(dict(ranked[:MOST_OPTIONS]))
     if rest := sum(count for _, count in ranked[MOST_OPTIONS:]):
-        most[OTHER] += rest
+        most[ADDED_UP] += rest
     return most

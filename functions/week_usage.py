@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DIMENSIONS = ("model", "style", "color", "size")
+# The name under which a report adds up what is rarer than the options that it names.
+ADDED_UP = "other"
 
 # More requests, credits or seconds than any week has; far larger counts would make the exact tests slow.
 _LARGEST = 1_000_000_000
