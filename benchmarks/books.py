@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assembly import assembled
+from assembly import audits_of
 from benchmarks.buyers import BOUGHT, CONTRACT, FAILED, PATIENCE_SECONDS, TRY_AGAIN, Purchase
 from benchmarks.clients import Answer
 from consistency import COMPLETED
@@ -27,7 +27,7 @@ def released(stored: Stored) -> int:
 
 def user_violations(project: Project, opening_credits: Mapping[str, int]) -> Iterator[str]:
     """The ledger's own audit, and what it cannot know: with how many credits each user began."""
-    for user_id, violations in assembled(lambda: project.client).ledger.audit_all():
+    for user_id, violations in audits_of(project).of_everybody():
         yield from (f"{user_id}: {violation}" for violation in violations)
     for user_id, credits in opening_credits.items():
         first = next(iter(project.entries(user_id)), None)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from firebase_functions import logger
+import logs
 
 TIMEOUT_SECONDS = 10.0
 TOTAL_SECONDS = 45.0
@@ -17,7 +17,7 @@ def announce(report_id: str, findings: list[Mapping[str, Any]], webhook_url: str
     """Logs each critical finding and posts them together; a webhook that fails is logged and otherwise ignored."""
     critical = [finding for finding in findings if finding["severity"] == "critical"]
     for finding in critical:
-        logger.error("report anomaly", reportId=report_id, finding=dict(finding))
+        logs.error("report anomaly", reportId=report_id, finding=dict(finding))
     if critical and webhook_url:
         _post_softly(report_id, critical, webhook_url, post)
 
@@ -67,4 +67,4 @@ def _post_softly(report_id: str, critical: list[Mapping[str, Any]], webhook_url:
     thread.start()
     thread.join(TOTAL_SECONDS)
     if problems:
-        logger.error("webhook failed", reportId=report_id, problem=problems[0])
+        logs.error("webhook failed", reportId=report_id, problem=problems[0])

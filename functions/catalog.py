@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from firebase_functions import logger
-
 import database
+import logs
 from database import Query
 from errors import Unavailable
 
@@ -67,10 +66,10 @@ def _read(db: database.Database) -> Catalog:
     # A bool is an int to Python, and no price.
     size_credits = {size: price for size, price in prices.items() if type(price) is int and price > 0}
     for size in prices.keys() - size_credits.keys():
-        logger.error(
+        logs.error(
             "size not offered", document=f"{database.SIZES}/{size}", problem="credits must be an integer above 0"
         )
     if not (styles and colors and size_credits):
-        logger.error("catalog empty", styles=len(styles), colors=len(colors), sizes=len(size_credits))
+        logs.error("catalog empty", styles=len(styles), colors=len(colors), sizes=len(size_credits))
         raise Unavailable("The catalog is empty. Try again later.")
     return Catalog([style.id for style in styles], [color.id for color in colors], size_credits)

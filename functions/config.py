@@ -6,17 +6,28 @@ projects) and functions/.env.<project>; the README's table lists them.
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from firebase_functions.params import IntParam, Param, StringParam
+from firebase_functions.params import BoolParam, IntParam, Param, StringParam
 
 # StringParam where a fraction is allowed: the CLI does not know FloatParam.
 AI_FAILURE_RATE = StringParam("AI_FAILURE_RATE", default="0.05", description="Share of generations that fail, 0 to 1")
 CATALOG_TTL_SECONDS = StringParam("CATALOG_TTL_SECONDS", default="60", description="How long the catalog is cached")
 RESERVATION_LEASE_SECONDS = IntParam(
     "RESERVATION_LEASE_SECONDS", default=600, description="After this long a pending reservation may be refunded"
+)
+REQUIRE_AUTH = BoolParam("REQUIRE_AUTH", default=True, description="Callers need a Firebase ID token")
+REQUIRE_APP_CHECK = BoolParam("REQUIRE_APP_CHECK", default=False, description="Callers need an App Check token too")
+SIGNUP_CREDITS = IntParam(
+    "SIGNUP_CREDITS", default=0, description="Credits of a new user at the first call; 0 for none"
+)
+MAX_PENDING_PER_USER = IntParam(
+    "MAX_PENDING_PER_USER", default=5, description="Generations of a user in flight at once"
+)
+ALLOWED_ORIGINS = StringParam(
+    "ALLOWED_ORIGINS", default="", description="Origins whose pages may call, separated by commas; or nothing"
 )
 REGION = StringParam("REGION", default="us-central1", description="Region that the functions are deployed to")
 MEMORY_MB = IntParam("MEMORY_MB", default=512, description="Memory of an instance, in MiB")
@@ -61,6 +72,11 @@ PARAMS: tuple[Param[Any], ...] = (
     AI_FAILURE_RATE,
     CATALOG_TTL_SECONDS,
     RESERVATION_LEASE_SECONDS,
+    REQUIRE_AUTH,
+    REQUIRE_APP_CHECK,
+    SIGNUP_CREDITS,
+    MAX_PENDING_PER_USER,
+    ALLOWED_ORIGINS,
     REGION,
     MEMORY_MB,
     TIMEOUT_SECONDS,
@@ -71,6 +87,12 @@ PARAMS: tuple[Param[Any], ...] = (
     *ANOMALY_PARAMS.values(),
 )
 _N = TypeVar("_N", int, float)
+
+FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
+# The Emulator UI's, which may call whatever runs beside it.
+LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
+_ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
+MAX_SIGNUP_CREDITS = 1_000_000
 
 # As the Firebase CLI accepts them, up to what one CPU allows:
 # https://cloud.google.com/run/docs/configuring/services/memory-limits
@@ -91,6 +113,11 @@ class Settings:
     ai_failure_rate: float
     catalog_ttl_seconds: float
     reservation_lease_seconds: int
+    require_auth: bool
+    require_app_check: bool
+    signup_credits: int
+    max_pending_per_user: int
+    allowed_origins: Sequence[str]
     report_webhook_url: str
     anomaly_thresholds: Mapping[str, Any]
 
@@ -111,6 +138,19 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         f"an integer above TIMEOUT_SECONDS ({timeout}) and at most 86400",
         lambda value: timeout < value <= 86_400,
     )
+    require_auth, require_app_check = reader.switch(REQUIRE_AUTH), reader.switch(REQUIRE_APP_CHECK)
+    signup = reader.number(
+        SIGNUP_CREDITS,
+        int,
+        f"an integer from 0 to {MAX_SIGNUP_CREDITS}",
+        lambda value: 0 <= value <= MAX_SIGNUP_CREDITS,
+    )
+    most_pending = reader.number(
+        MAX_PENDING_PER_USER, int, "an integer from 1 to 1000", lambda value: 1 <= value <= 1000
+    )
+    origins = reader.matching(
+        ALLOWED_ORIGINS, rf"(|{_ORIGIN}(,{_ORIGIN})*)", "empty or origins like https://example.com, separated by commas"
+    )
     reader.number(MEMORY_MB, int, f"one of {', '.join(map(str, MEMORY_SIZES_MB))}", lambda mb: mb in MEMORY_SIZES_MB)
     low = reader.number(MIN_INSTANCES, int, "an integer from 0 to 1000", lambda value: 0 <= value <= 1000)
     reader.number(
@@ -123,6 +163,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     region = reader.matching(REGION, r"\S+", "a region's name")
     webhook = reader.matching(REPORT_WEBHOOK_URL, r"(https?://\S+)?", "empty or an address that begins with https://")
     thresholds = {name: reader.number(param, *_FORMS[_THRESHOLDS[name][1]]) for name, param in ANOMALY_PARAMS.items()}
+    reader.add(_identity_problems(require_auth, environ))
     reader.raise_problems()
     return Settings(
         project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
@@ -131,9 +172,33 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         ai_failure_rate=rate,
         catalog_ttl_seconds=ttl,
         reservation_lease_seconds=lease,
+        require_auth=require_auth,
+        require_app_check=require_app_check,
+        signup_credits=signup,
+        max_pending_per_user=most_pending,
+        allowed_origins=[*filter(None, origins.split(",")), *(LOCAL_ORIGINS if environ.get(FIRESTORE_HOST) else ())],
         report_webhook_url=webhook,
         anomaly_thresholds=thresholds,
     )
+
+
+def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterator[str]:
+    """What would open a real project's books to strangers; an emulator's hold nothing of value."""
+    for name in (FIRESTORE_HOST, AUTH_HOST):
+        if "/" in environ.get(name, ""):
+            yield f"{name} must be a host and a port, like 127.0.0.1:9099, not {environ[name]!r}"
+    if environ.get(FIRESTORE_HOST):
+        return
+    if not require_auth:
+        yield (
+            "REQUIRE_AUTH must be true outside the emulator: without it anybody spends anybody's credits "
+            f"({FIRESTORE_HOST} is not set, so the books are real)"
+        )
+    if environ.get(AUTH_HOST):
+        yield (
+            f"{AUTH_HOST} must not be set without {FIRESTORE_HOST}: "
+            "the Auth emulator's tokens are unsigned, and anybody can make one"
+        )
 
 
 class _Reader:
@@ -142,6 +207,13 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._problems: list[str] = []
+
+    def switch(self, param: BoolParam) -> bool:
+        # The CLI's own words for its boolean parameters.
+        return self.matching(param, "true|false", "true or false") == "true"
+
+    def add(self, problems: Iterable[str]) -> None:
+        self._problems.extend(problems)
 
     def matching(self, param: Param[Any], pattern: str, expected: str) -> str:
         raw = self._raw(param)
@@ -166,4 +238,9 @@ class _Reader:
             raise ConfigurationError("Invalid configuration: " + "; ".join(self._problems) + ".")
 
     def _raw(self, param: Param[Any]) -> str:
-        return self._environ.get(param.name, str(param.default))
+        return self._environ.get(param.name, written(param.default))
+
+
+def written(default: Any) -> str:
+    """A parameter's default as .env files write it."""
+    return str(default).lower() if isinstance(default, bool) else str(default)

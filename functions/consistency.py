@@ -1,7 +1,7 @@
 """Whether a user's books hold together. Pure: documents -> violations, in words."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -10,11 +10,15 @@ from database import Document
 
 PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
 DEDUCTION, REFUND, GRANT = "deduction", "refund", "grant"
-_SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1}
+SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1}
 
 
 def violations(
-    user: Document, entries: Sequence[Document], requests: Sequence[Document], overdue_before: datetime
+    user: Document,
+    entries: Sequence[Document],
+    requests: Sequence[Document],
+    in_flight: Document,
+    overdue_before: datetime,
 ) -> list[str]:
     """Everything that breaks the ledger's rules; each violation names the document.
 
@@ -22,6 +26,7 @@ def violations(
         user: the balance.
         entries: the user's whole ledger, in any order.
         requests: all of the user's generation requests.
+        in_flight: the user's reservations that count as pending.
         overdue_before: a pending request whose lease ended before this should have been released.
     """
     well_formed = [entry for entry in entries if not _entry_problem(entry)]
@@ -31,6 +36,7 @@ def violations(
         *_chain_violations(user, sorted(well_formed, key=_by_time)),
         *_pairing_violations(entries, requests),
         *(violation for request in requests for violation in _request_violations(request, overdue_before)),
+        *_in_flight_violations(in_flight, requests),
     ]
 
 
@@ -43,7 +49,7 @@ def _balance_violations(user: Document) -> Iterable[str]:
 
 def _entry_problem(entry: Document) -> str | None:
     data = entry.fields
-    if _text(data.get("type")) not in _SIGNS:
+    if _text(data.get("type")) not in SIGNS:
         return "type is none of deduction, refund, grant"
     if not _is_amount(data.get("credits"), least=1):
         return "credits is no integer above 0"
@@ -57,7 +63,7 @@ def _entry_problem(entry: Document) -> str | None:
 def _chain_violations(user: Document, entries: Sequence[Document]) -> Iterable[str]:
     """Each balanceAfter follows from the one before, and the last is the balance."""
     for before, after in pairwise(entries):
-        expected = before.fields["balanceAfter"] + _SIGNS[after.fields["type"]] * after.fields["credits"]
+        expected = before.fields["balanceAfter"] + SIGNS[after.fields["type"]] * after.fields["credits"]
         if after.fields["balanceAfter"] != expected:
             yield f"{after.path}: balanceAfter is {after.fields['balanceAfter']}, expected {expected}"
     if entries and user.fields.get("credits") != entries[-1].fields["balanceAfter"]:
@@ -109,6 +115,16 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
             yield f"{request.path}: is pending without a lease"
         elif lease < overdue_before:
             yield f"{request.path}: is pending past its lease"
+
+
+def _in_flight_violations(in_flight: Document, requests: Sequence[Document]) -> Iterable[str]:
+    """What counts as pending is pending, or its user would be refused for nothing."""
+    pending = {request.id for request in requests if request.fields.get("status") == PENDING}
+    leases = in_flight.fields.get("leases", {})
+    if not isinstance(leases, Mapping):
+        yield f"{in_flight.path}: leases is no map"
+    else:
+        yield from (f"{in_flight.path}: {id} is not pending" for id in leases if id not in pending)
 
 
 def _by_time(entry: Document) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ reads again and lets the plan decide on what is there now; so a plan must recogn
 Firestore's mobile and web clients run transactions: https://firebase.google.com/docs/firestore/transaction-data-contention
 """
 
+import math
 import random
 import re
 import threading
@@ -31,6 +32,8 @@ from errors import Unavailable
 USERS = "users"
 TRANSACTIONS = "transactions"
 GENERATION_REQUESTS = "generationRequests"
+IN_FLIGHT = "inFlight"
+GRANTS = "grants"
 REPORTS = "reports"
 STYLES = "styles"
 COLORS = "colors"
@@ -108,11 +111,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Fields to write to one document: a new one where `replaces` is None, else over that version of it."""
+    """Fields to write to one document: a new one where `replaces` is None, else over that version of it.
+
+    One that `merges` goes, nested fields too, into whatever is there, be it nothing.
+    """
 
     path: str
     data: Mapping[str, Any]
     replaces: datetime | None = None
+    merges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +292,7 @@ class Database:
         plan: Plan[T],
         known: Mapping[str, Document] | None = None,
         turn: str | None = None,
+        within_seconds: float = math.inf,
     ) -> T:
         """Reads `paths`, lets `plan` decide on them, and commits what it decides; again until it stands.
 
@@ -293,14 +301,16 @@ class Database:
             plan: pure; called again with fresh documents after a conflict or an unknown outcome.
             known: the documents' last known state, in place of the first read.
             turn: callers of one process with the same turn go one after the other.
+            within_seconds: gives up after this, where it is less than the policy's budget.
 
         Raises:
             Unavailable: conflicts or silence lasted for the whole budget.
         """
+        policy = replace(self._policy, budget_seconds=min(within_seconds, self._policy.budget_seconds))
         if turn is None:
-            return self._transact(paths, plan, known)
-        with self._turns.taken(turn, self._policy.budget_seconds):
-            return self._transact(paths, plan, known)
+            return self._transact(paths, plan, known, policy)
+        with self._turns.taken(turn, policy.budget_seconds):
+            return self._transact(paths, plan, known, policy)
 
     def client(self) -> firestore.Client:
         """The Firestore client, connected at the first call."""
@@ -309,7 +319,9 @@ class Database:
                 self._client = self._connect()
             return self._client
 
-    def _transact(self, paths: Sequence[str], plan: Plan[T], known: Mapping[str, Document] | None) -> T:
+    def _transact(
+        self, paths: Sequence[str], plan: Plan[T], known: Mapping[str, Document] | None, policy: RetryPolicy
+    ) -> T:
         def attempt(attempts: _Attempts) -> T:
             nonlocal known
             documents, known = known or self._read_once(paths, attempts), None
@@ -327,10 +339,15 @@ class Database:
                     return step.value
                 raise
 
-        return self._persist(attempt, _RETRIED_TRANSACTIONS)
+        return self._persist(attempt, _RETRIED_TRANSACTIONS, policy)
 
-    def _persist(self, attempt: Callable[[_Attempts], T], retried: tuple[type[Exception], ...]) -> T:
-        attempts = _Attempts(self._policy)
+    def _persist(
+        self,
+        attempt: Callable[[_Attempts], T],
+        retried: tuple[type[Exception], ...],
+        policy: RetryPolicy | None = None,
+    ) -> T:
+        attempts = _Attempts(policy or self._policy)
         while True:
             try:
                 return attempt(attempts)
@@ -375,7 +392,9 @@ class Database:
         batch = client.batch()
         for write in writes:
             reference = client.document(write.path)
-            if write.replaces is None:
+            if write.merges:
+                batch.set(reference, dict(write.data), merge=True)
+            elif write.replaces is None:
                 batch.create(reference, dict(write.data))
             else:
                 batch.update(reference, dict(write.data), client.write_option(last_update_time=write.replaces))

@@ -46,6 +46,7 @@ class InvalidRequest(ApiError):
 
     def __init__(self, message: str, problems: Sequence[FieldProblem] = ()) -> None:
         super().__init__(message, fields=[problem.to_dict() for problem in problems])
+        self.problems = problems
 
     @classmethod
     def of_field(cls, field: str, message: str) -> "InvalidRequest":
@@ -63,6 +64,23 @@ class InsufficientCredits(ApiError):
         super().__init__("Insufficient credits.", required=required_credits, available=available_credits)
 
 
+class Unauthenticated(ApiError):
+    """401: no identity, or none that can be believed."""
+
+    http_status = 401
+    status = "UNAUTHENTICATED"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+
+
+class PermissionDenied(ApiError):
+    """403: the caller is known, and may not do this."""
+
+    http_status = 403
+    status = "PERMISSION_DENIED"
+
+
 class UserNotFound(ApiError):
     """404: no document of that user."""
 
@@ -71,6 +89,16 @@ class UserNotFound(ApiError):
 
     def __init__(self) -> None:
         super().__init__("User not found.")
+
+
+class GenerationNotFound(ApiError):
+    """404: no such generation request."""
+
+    http_status = 404
+    status = "NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Generation request not found.")
 
 
 class ReportNotFound(ApiError):
@@ -84,7 +112,7 @@ class ReportNotFound(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """405, with the methods that are."""
+    """405: not a method of this function; `Allow` names those that are."""
 
     http_status = 405
     status = "INVALID_ARGUMENT"
@@ -129,6 +157,21 @@ class BodyTooLarge(ApiError):
         super().__init__(f"The body must not exceed {limit_bytes} bytes.")
 
 
+class TooManyPending(ApiError):
+    """429: the user has as many generations in flight as one user may; ending one makes room."""
+
+    http_status = 429
+    status = "RESOURCE_EXHAUSTED"
+    reason = "TOO_MANY_PENDING"
+
+    def __init__(self, most_pending: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Too many generations in flight. A user may have {most_pending} at once.",
+            headers={"Retry-After": str(retry_after_seconds)},
+            maxPending=most_pending,
+        )
+
+
 class GenerationFailed(ApiError):
     """500: the model gave no image; the credits are back."""
 
@@ -158,11 +201,16 @@ class Unavailable(ApiError):
 
 
 class Internal(ApiError):
-    """500: anything unforeseen. The client learns nothing of the cause; `log_fields` are for the operator."""
+    """500: anything unforeseen. The client learns nothing of the cause but the id under which the log has it."""
 
     def __init__(self, **log_fields: Any) -> None:
         super().__init__("Internal error.")
         self.log_fields = log_fields
+
+    def found_under(self, error_id: str) -> "Internal":
+        """The same answer, with the id under which the log tells more."""
+        self.details["errorId"] = error_id
+        return self
 
 
 class BrokenDocument(Internal):

@@ -1,25 +1,34 @@
-"""The only writer of balances: reserve, complete, refund, release, statement.
+"""The only writer of balances: reserve, complete, refund, release, grant, statement.
 
 Every change of a balance is one atomic commit that also writes its ledger entry and the request's status. Entry ids
 derive from the request's id and are written with create, so nothing can be paid twice. A request starts pending, under
 a lease, and ends exactly once: completed or failed. Whoever commits that first wins; the other learns it.
+
+How many of a user's requests are pending is kept in inFlight/{user}: a reservation adds its lease there and its end
+removes it, both without a precondition, so that one user's endings do not disturb the next reservation. That is safe:
+every reservation of the user changes the balance's version, so between its read and its commit that number only falls
+(one batch of reads is as of one moment: BatchGetDocumentsResponse.read_time in
+https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1).
 """
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
-
-from firebase_functions import logger
 
 import consistency
 import database
-from consistency import COMPLETED, DEDUCTION, FAILED, PENDING, REFUND
-from database import Answer, Commit, Document, Query, Write
+import logs
+import paging
+import records
+from consistency import COMPLETED, DEDUCTION, FAILED, GRANT, PENDING, REFUND
+from database import REMOVED, Answer, Commit, Document, Query, Write
 from errors import (
     BrokenDocument,
     GenerationFailed,
@@ -28,18 +37,24 @@ from errors import (
     InsufficientCredits,
     Internal,
     InvalidRequest,
+    TooManyPending,
     UserNotFound,
 )
+from records import Entry
 
 GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
 
-MAX_USER_ID_LENGTH = 128
 # Firestore's integers have 64 bits.
 MAX_CREDITS = 2**63 - 1
+# JSON's numbers are exact up to here in most languages; and a refund always finds room above.
+MAX_GRANTED_CREDITS = 2**53 - 1
 RELEASE_PAGE_SIZE = 100
 RELEASE_THREADS = 4
-AUDIT_PAGE_SIZE = 500
 IN_FLIGHT_RETRY_SECONDS = 2
+# A lease so far away, into the past or the future, was left or made by hand, and must not lock its user out.
+FORGOTTEN_AFTER = timedelta(days=1)
+SIGNUP_ENTRY_ID = "signup-grant"
+SIGNUP_REASON = "Sign-up credits."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +71,7 @@ class GenerationRequest:
 
     def fingerprint(self) -> str:
         """SHA-256 in hex of what was asked for; the price is not part of it, since the catalog may change it."""
-        asked = [self.user_id, self.model, self.style, self.color, self.size, self.prompt]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        return _digest([self.user_id, self.model, self.style, self.color, self.size, self.prompt])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +94,26 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One ledger entry; a grant has no request."""
+class Grant:
+    """Credits to give to a user; `granted_by` is the admin's id, None where nobody had to say who they are."""
 
-    id: str
-    type: str
+    user_id: str
     credits: int
-    generation_request_id: str | None
-    timestamp: datetime
+    reason: str
+    granted_by: str | None
+
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of what is to be given to whom and why."""
+        return _digest([self.user_id, self.credits, self.reason])
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant that stands, and the balance right after it; `is_replay` where an earlier call made it."""
+
+    entry_id: str
+    balance_after_credits: int
+    is_replay: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +134,21 @@ class Release:
 
 
 class Ledger:
-    """Reserves, completes and refunds; `clock` gives aware UTC datetimes, `new_id` unguessable unique ids."""
+    """Reserves, completes, refunds and grants; `clock` gives aware UTC datetimes, `new_id` unguessable unique ids."""
 
     def __init__(
-        self, db: database.Database, clock: Callable[[], datetime], new_id: Callable[[], str], lease_seconds: float
+        self,
+        db: database.Database,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        lease_seconds: float,
+        most_pending: int,
     ) -> None:
         self._db = db
         self._clock = clock
         self._new_id = new_id
         self._lease = timedelta(seconds=lease_seconds)
+        self._most_pending = most_pending
 
     def reserve(self, request: GenerationRequest, idempotency_key: str | None = None) -> Reservation | Settled:
         """Takes the credits and leaves the request pending, or tells how the key's first request ended.
@@ -124,22 +156,23 @@ class Ledger:
         Without a key every call is a purchase of its own.
 
         Raises:
-            InsufficientCredits, UserNotFound: nothing was taken.
+            InsufficientCredits, UserNotFound, TooManyPending: nothing was taken.
             IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
             BrokenDocument: the balance is no integer of at least 0.
             Unavailable: no commit stood in time; one that was on its way is refunded when its lease expires.
         """
-        request_id = _request_id(request.user_id, idempotency_key) if idempotency_key else self._new_id()
+        request_id = request_id_of(request.user_id, idempotency_key) if idempotency_key else self._new_id()
         attempt_id = self._new_id()
-        entry_path = _entry_path(request.user_id, f"{request_id}-{DEDUCTION}")
-        paths = [_user_path(request.user_id), _request_path(request_id), entry_path]
+        entry_path = records.entry_path(request.user_id, f"{request_id}-{DEDUCTION}")
+        in_flight_path = records.in_flight_path(request.user_id)
+        paths = [records.user_path(request.user_id), records.request_path(request_id), entry_path, in_flight_path]
 
         def plan(documents: Mapping[str, Document]) -> Commit[Reservation | Settled] | Answer[Reservation | Settled]:
-            user, existing, entry = (documents[path] for path in paths)
+            user, existing, entry, in_flight = (documents[path] for path in paths)
             if existing.data is not None:
                 return Answer(_earlier(existing, existing.data, request, attempt_id))
-            _must_not_exist(entry)
-            return self._reservation(user, existing.path, request, attempt_id)
+            records.must_not_exist(entry)
+            return self._reservation(user, in_flight, existing.path, request, attempt_id)
 
         outcome = self._db.run_transaction(paths, plan, turn=request.user_id)
         if isinstance(outcome, Reservation):
@@ -153,7 +186,7 @@ class Ledger:
             IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
             Unavailable: Firestore did not answer in time.
         """
-        path = _request_path(_request_id(request.user_id, idempotency_key))
+        path = records.request_path(request_id_of(request.user_id, idempotency_key))
         existing = self._db.read([path])[path]
         if existing.data is None:
             return None
@@ -161,8 +194,8 @@ class Ledger:
         assert isinstance(earlier, Settled), "no attempt has an empty id"
         return earlier
 
-    def complete(self, reservation: Reservation, image_url: str) -> None:
-        """Ends a reservation with its image, in one round trip where nobody interfered.
+    def complete(self, reservation: Reservation, image_url: str, within_seconds: float = math.inf) -> None:
+        """Ends a reservation with its image, in one round trip where nobody interfered; gives up after that time.
 
         Raises:
             GenerationFailed: the lease ran out first and the credits are back; the image must not be given.
@@ -172,15 +205,16 @@ class Ledger:
 
         def plan(documents: Mapping[str, Document]) -> Commit[None] | Answer[None]:
             document = documents[path]
-            status = _status(document)
+            status = records.status(document)
             if status == FAILED:
                 raise GenerationFailed(reservation.cost_credits, reservation.request_id)
             if status == COMPLETED:
                 return Answer(None)
             fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._clock()}
-            return Commit([Write(path, fields, document.version)], lambda versions: None)
+            writes = [Write(path, fields, document.version), _landed(reservation.user_id, reservation.request_id)]
+            return Commit(writes, lambda versions: None)
 
-        self._db.run_transaction([path], plan, known={path: reservation.document})
+        self._db.run_transaction([path], plan, known={path: reservation.document}, within_seconds=within_seconds)
         _log("generation completed", reservation.request_id, reservation.user_id, credits=reservation.cost_credits)
 
     def refund(self, reservation: Reservation) -> None:
@@ -211,11 +245,87 @@ class Ledger:
         with ThreadPoolExecutor(RELEASE_THREADS) as threads:
             # Each page starts behind the one before, so a reservation that cannot be refunded is not met again.
             for page in self._db.pages(expired):
-                outcomes += threads.map(lambda document: self._release(document, now), page)
+                # A thread begins without the request's context, and so without its trace.
+                releases = [partial(copy_context().run, self._release, document, now) for document in page]
+                outcomes += threads.map(lambda release: release(), releases)
         release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
         if outcomes:
-            logger.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)
+            logs.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)
         return release
+
+    def grant(self, grant: Grant, idempotency_key: str) -> Granted:
+        """Adds credits once for an admin's key, and creates the user who is new.
+
+        Raises:
+            IdempotencyMismatch: the admin's key was used for another grant.
+            InvalidRequest: the balance has no room for so many credits.
+            BrokenDocument: the balance is no integer of at least 0, or is gone although its ledger is there.
+            Unavailable: it is not known to stand; the same key tells later.
+        """
+        grant_id = request_id_of(grant.granted_by or "", idempotency_key)
+        attempt_id = self._new_id()
+        entry_id = f"{grant_id}-{GRANT}"
+        entry_path = records.entry_path(grant.user_id, entry_id)
+        paths = [records.user_path(grant.user_id), records.grant_path(grant_id), entry_path]
+
+        def plan(documents: Mapping[str, Document], is_new: bool) -> Commit[Granted] | Answer[Granted]:
+            user, earlier, entry = (documents[path] for path in paths)
+            if earlier.data is not None:
+                return Answer(_earlier_grant(earlier, grant, entry_id, attempt_id))
+            records.must_not_exist(entry)
+            if user.data is None and not is_new:
+                raise UserNotFound()
+            return _granting(user, earlier.path, entry_id, grant, attempt_id)
+
+        try:
+            granted = self._db.run_transaction(paths, partial(plan, is_new=False), turn=grant.user_id)
+        except UserNotFound:
+            if self.has_history(grant.user_id):
+                raise BrokenDocument(paths[0], "is gone although its ledger is there") from None
+            granted = self._db.run_transaction(paths, partial(plan, is_new=True), turn=grant.user_id)
+        if not granted.is_replay:
+            logs.info("credits granted", userId=grant.user_id, credits=grant.credits, grantedBy=grant.granted_by)
+        return granted
+
+    def open_account(self, user_id: str, signup_credits: int) -> None:
+        """Gives a new user a balance, once for all time; a user who has one keeps it.
+
+        Raises:
+            UserNotFound: the user had a balance before, and somebody deleted it since.
+            Unavailable: it is not known to stand; the next call tells.
+        """
+        if self.has_history(user_id):
+            # Another's first call may have opened it meanwhile.
+            self.balance(user_id)
+            return
+        entry_path = records.entry_path(user_id, SIGNUP_ENTRY_ID)
+        paths = [records.user_path(user_id), entry_path]
+
+        def plan(documents: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
+            user, entry = (documents[path] for path in paths)
+            if user.data is not None:
+                return Answer(False)
+            if entry.data is not None:
+                raise UserNotFound()
+            stored = {"type": GRANT, "credits": signup_credits, "reason": SIGNUP_REASON, "grantedBy": None}
+            return Commit(_movement(user, SIGNUP_ENTRY_ID, stored), lambda versions: True)
+
+        if self._db.run_transaction(paths, plan, turn=user_id):
+            logs.info("account opened", userId=user_id, credits=signup_credits)
+
+    def has_history(self, user_id: str) -> bool:
+        """Whether a user has, or once had, a balance that moved; one round trip."""
+        return bool(self._db.query(Query(f"{records.user_path(user_id)}/{database.TRANSACTIONS}", limit=1)))
+
+    def balance(self, user_id: str) -> int:
+        """The balance; one round trip.
+
+        Raises:
+            UserNotFound: there is no such user.
+            BrokenDocument: the balance is no integer of at least 0.
+        """
+        path = records.user_path(user_id)
+        return records.balance(self._db.read([path])[path])
 
     def statement(self, user_id: str, page_size: int, after_entry_id: str | None = None) -> Statement:
         """The balance and a page of the history, newest first, both as of one moment; two round trips.
@@ -225,65 +335,20 @@ class Ledger:
             InvalidRequest: there is no entry `after_entry_id`.
             BrokenDocument: the balance is no integer of at least 0.
         """
-        entry_paths = [_entry_path(user_id, after_entry_id)] if after_entry_id else []
-        documents = self._db.read([_user_path(user_id), *entry_paths])
-        user, after = documents[_user_path(user_id)], [documents[path] for path in entry_paths]
-        credits = _balance(user)
-        if any(entry.data is None for entry in after):
-            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
-        history = Query(
-            f"{user.path}/{database.TRANSACTIONS}",
-            order_by="timestamp",
-            descending=True,
-            after=after[0] if after else None,
-            limit=page_size + 1,
-        )
-        found = self._db.query(history, read_time=user.read_time)
-        entries = [_entry(document) for document in found[:page_size]]
-        return Statement(credits, entries, entries[-1].id if len(found) > page_size else None)
-
-    def audit(self, user_id: str, grace_seconds: float = 0.0) -> list[str]:
-        """Everything that is wrong in a user's books, in words, as of one moment; reads only.
-
-        A request may be pending for `grace_seconds` past its lease, since the sweep comes every few minutes.
-        """
-        user = self._db.read([_user_path(user_id)])[_user_path(user_id)]
-        entries = self._all(Query(f"{user.path}/{database.TRANSACTIONS}", limit=AUDIT_PAGE_SIZE), user)
-        mine = (("userId", "==", user_id),)
-        requests = self._all(Query(database.GENERATION_REQUESTS, where=mine, limit=AUDIT_PAGE_SIZE), user)
-        overdue_before = self._clock() - timedelta(seconds=grace_seconds)
-        return consistency.violations(user, entries, requests, overdue_before)
-
-    def audit_all(self, grace_seconds: float = 0.0) -> Iterator[tuple[str, list[str]]]:
-        """Each user's id with what is wrong in their books, then whatever belongs to no user; reads only."""
-        known: set[str] = set()
-        for page in self._db.pages(Query(database.USERS, limit=AUDIT_PAGE_SIZE)):
-            for user in page:
-                known.add(user.id)
-                yield user.id, self.audit(user.id, grace_seconds)
-        for page in self._db.pages(Query(database.GENERATION_REQUESTS, limit=AUDIT_PAGE_SIZE)):
-            for request in page:
-                user_id = _existing(request).get("userId")
-                # Read once more: a user may have come since the users were walked.
-                if not isinstance(user_id, str) or (user_id not in known and not self._exists(user_id)):
-                    yield "", [f"{request.path} belongs to no user"]
-
-    def _exists(self, user_id: str) -> bool:
-        if not database.is_plain_id(user_id, MAX_USER_ID_LENGTH):
-            return False
-        path = _user_path(user_id)
-        return self._db.read([path])[path].data is not None
-
-    def _all(self, query: Query, as_of: Document) -> list[Document]:
-        return [document for page in self._db.pages(query, as_of.read_time) for document in page]
+        history = Query(f"{records.user_path(user_id)}/{database.TRANSACTIONS}", order_by="timestamp", descending=True)
+        after_path = records.entry_path(user_id, after_entry_id) if after_entry_id else None
+        page = paging.page_of(self._db, user_id, history, page_size, after_path)
+        return Statement(page.balance_credits, [records.entry(found) for found in page.documents], page.last_id)
 
     def _reservation(
-        self, user: Document, request_path: str, request: GenerationRequest, attempt_id: str
+        self, user: Document, in_flight: Document, request_path: str, request: GenerationRequest, attempt_id: str
     ) -> Commit[Reservation | Settled]:
-        available = _balance(user)
+        available = records.balance(user)
         if available < request.cost_credits:
             raise InsufficientCredits(request.cost_credits, available)
         now = self._clock()
+        if _pending_count(in_flight, now - FORGOTTEN_AFTER, now + self._lease + FORGOTTEN_AFTER) >= self._most_pending:
+            raise TooManyPending(self._most_pending, IN_FLIGHT_RETRY_SECONDS)
         request_id = database.document_id(request_path)
         fields = {
             "userId": request.user_id,
@@ -303,7 +368,8 @@ class Ledger:
         }
         writes = [
             Write(request_path, fields),
-            *_movement(user, request_id, DEDUCTION, request.cost_credits),
+            *_movement(user, f"{request_id}-{DEDUCTION}", _paired(request_id, DEDUCTION, request.cost_credits)),
+            Write(in_flight.path, {"leases": {request_id: fields["leaseExpiresAt"]}}, merges=True),
         ]
 
         def reserved(versions: Mapping[str, datetime]) -> Reservation:
@@ -314,18 +380,19 @@ class Ledger:
 
     def _refund(self, request_path: str, user_id: str, reason: str, due: Callable[[Mapping[str, Any]], bool]) -> bool:
         """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
-        user_path = _user_path(user_id)
-        entry_path = _entry_path(user_id, f"{database.document_id(request_path)}-{REFUND}")
+        user_path = records.user_path(user_id)
+        entry_path = records.entry_path(user_id, f"{database.document_id(request_path)}-{REFUND}")
 
         def plan(documents: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
             request, user = documents[request_path], documents[user_path]
-            if _status(request) != PENDING or not due(_existing(request)):
+            if records.status(request) != PENDING or not due(records.existing(request)):
                 return Answer(False)
-            _existing(user)
-            _must_not_exist(documents[entry_path])
+            records.existing(user)
+            records.must_not_exist(documents[entry_path])
             fields = {"status": FAILED, "failure": reason, "updatedAt": self._clock()}
-            movement = _movement(user, request.id, REFUND, _cost(request))
-            return Commit([Write(request_path, fields, request.version), *movement], lambda versions: True)
+            movement = _movement(user, f"{request.id}-{REFUND}", _paired(request.id, REFUND, records.cost(request)))
+            writes = [Write(request_path, fields, request.version), *movement, _landed(user_id, request.id)]
+            return Commit(writes, lambda versions: True)
 
         refunded = self._db.run_transaction([request_path, user_path, entry_path], plan, turn=user_id)
         if refunded:
@@ -338,31 +405,24 @@ class Ledger:
             return isinstance(lease, datetime) and lease <= now
 
         try:
-            return self._refund(document.path, _user_id(document), LEASE_EXPIRED, due)
+            return self._refund(document.path, records.user_id(document), LEASE_EXPIRED, due)
         except Internal as error:
             problem = error.log_fields
         # The boundary of one reservation: whatever is wrong with it must not keep the others' credits.
         except Exception as error:  # noqa: BLE001
-            problem = {"problem": f"{type(error).__name__}: {error}"}
-        logger.error("reservation not released", generationRequestId=document.id, **problem)
+            problem = {"places": logs.where(error)}
+        logs.error("reservation not released", generationRequestId=document.id, **problem)
         return False
 
 
-def _request_id(user_id: str, idempotency_key: str) -> str:
+def request_id_of(user_id: str, idempotency_key: str) -> str:
+    """The id of the request that this user made, or will make, with this key."""
     # A user id holds no control character, so the separator keeps two pairs from meeting.
     return hashlib.sha256(f"{user_id}\0{idempotency_key}".encode()).hexdigest()[:40]
 
 
-def _user_path(user_id: str) -> str:
-    return f"{database.USERS}/{user_id}"
-
-
-def _entry_path(user_id: str, entry_id: str) -> str:
-    return f"{_user_path(user_id)}/{database.TRANSACTIONS}/{entry_id}"
-
-
-def _request_path(request_id: str) -> str:
-    return f"{database.GENERATION_REQUESTS}/{request_id}"
+def _digest(asked: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _earlier(
@@ -371,105 +431,85 @@ def _earlier(
     """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
     if data.get("fingerprint") != request.fingerprint():
         raise IdempotencyMismatch()
-    status, cost_credits = _status(document), _cost(document)
+    status, cost_credits = records.status(document), records.cost(document)
     if status == PENDING and data.get("attemptId") == attempt_id:
         return Reservation(document.id, request.user_id, cost_credits, document)
     if status == PENDING:
         raise IdempotencyInFlight(IN_FLIGHT_RETRY_SECONDS)
-    return Settled(document.id, cost_credits, _image_url(document) if status == COMPLETED else None)
+    return Settled(document.id, cost_credits, records.image_url(document) if status == COMPLETED else None)
 
 
-def _movement(user: Document, request_id: str, kind: str, credits: int) -> list[Write]:
+def _earlier_grant(document: Document, grant: Grant, entry_id: str, attempt_id: str) -> Granted:
+    """What an existing grant means to this attempt: its own, an answer to replay, or a conflict."""
+    data = records.existing(document)
+    if data.get("fingerprint") != grant.fingerprint():
+        raise IdempotencyMismatch()
+    balance_after = data.get("balanceAfter")
+    if type(balance_after) is not int:
+        raise BrokenDocument(document.path, "balanceAfter must be an integer")
+    return Granted(entry_id, balance_after, is_replay=data.get("attemptId") != attempt_id)
+
+
+def _granting(user: Document, grant_path: str, entry_id: str, grant: Grant, attempt_id: str) -> Commit[Granted]:
+    entry = {"type": GRANT, "credits": grant.credits, "reason": grant.reason, "grantedBy": grant.granted_by}
+    balance_after = _balance_after(user, entry)
+    if balance_after > MAX_GRANTED_CREDITS:
+        raise InvalidRequest.of_field("credits", "The balance has no room for so many credits.")
+    fields = {
+        "userId": grant.user_id,
+        "credits": grant.credits,
+        "reason": grant.reason,
+        "grantedBy": grant.granted_by,
+        "balanceAfter": balance_after,
+        "timestamp": database.COMMIT_TIME,
+        # As in a generation request.
+        "attemptId": attempt_id,
+        "fingerprint": grant.fingerprint(),
+    }
+    writes = [Write(grant_path, fields), *_movement(user, entry_id, entry)]
+    return Commit(writes, lambda versions: Granted(entry_id, balance_after, is_replay=False))
+
+
+def _paired(request_id: str, kind: str, credits: int) -> dict[str, Any]:
+    """An entry that belongs to a request."""
+    return {"type": kind, "credits": credits, "generationRequestId": request_id}
+
+
+def _movement(user: Document, entry_id: str, entry: Mapping[str, Any]) -> list[Write]:
     """The two writes that move a balance: the new balance over the version read, and its entry."""
-    balance = _balance(user) + (credits if kind == REFUND else -credits)
-    assert credits > 0, "a movement has a size"
+    balance = _balance_after(user, entry)
+    assert entry["credits"] > 0, "a movement has a size"
     assert balance >= 0, "a movement leaves no debt"
     if balance > MAX_CREDITS:
         raise BrokenDocument(user.path, "credits has no room for a refund")
-    entry = {
-        "type": kind,
-        "credits": credits,
+    stored = {
+        **entry,
         "balanceAfter": balance,
-        "generationRequestId": request_id,
         # Instances' clocks differ; the server's puts a history in the order in which it was written.
         "timestamp": database.COMMIT_TIME,
     }
     return [
         Write(user.path, {"credits": balance}, user.version),
-        Write(_entry_path(user.id, f"{request_id}-{kind}"), entry),
+        Write(records.entry_path(user.id, entry_id), stored),
     ]
 
 
-def _balance(user: Document) -> int:
-    if user.data is None:
-        raise UserNotFound()
-    credits = user.data.get("credits")
-    # Not isinstance: a bool is an int to Python. Anybody with the console can store anything here.
-    if type(credits) is not int or credits < 0:
-        raise BrokenDocument(user.path, "credits must be an integer of at least 0")
-    return credits
+def _balance_after(user: Document, entry: Mapping[str, Any]) -> int:
+    """Only a grant may begin a balance."""
+    before = 0 if user.data is None and entry["type"] == GRANT else records.balance(user)
+    after: int = before + consistency.SIGNS[entry["type"]] * entry["credits"]
+    return after
 
 
-def _cost(request: Document) -> int:
-    cost = _existing(request).get("cost")
-    if type(cost) is not int or cost <= 0:
-        raise BrokenDocument(request.path, "cost must be an integer above 0")
-    return cost
+def _pending_count(in_flight: Document, earliest: datetime, latest: datetime) -> int:
+    leases = records.leases(in_flight).values()
+    return sum(isinstance(lease, datetime) and earliest <= lease <= latest for lease in leases)
 
 
-def _status(request: Document) -> str:
-    status = _existing(request).get("status")
-    if status not in (PENDING, COMPLETED, FAILED):
-        raise BrokenDocument(request.path, "status must be pending, completed or failed")
-    return str(status)
-
-
-def _image_url(request: Document) -> str:
-    image_url = _existing(request).get("imageUrl")
-    if not isinstance(image_url, str) or not image_url:
-        raise BrokenDocument(request.path, "imageUrl must be a URL")
-    return image_url
-
-
-def _must_not_exist(entry: Document) -> None:
-    if entry.data is not None:
-        raise BrokenDocument(entry.path, "exists although its request is not in that state")
-
-
-def _user_id(request: Document) -> str:
-    user_id = _existing(request).get("userId")
-    if not isinstance(user_id, str) or not database.is_plain_id(user_id, MAX_USER_ID_LENGTH):
-        raise BrokenDocument(request.path, "userId must be a user's id")
-    return user_id
-
-
-def _existing(document: Document) -> Mapping[str, Any]:
-    if document.data is None:
-        raise BrokenDocument(document.path, "the document is gone")
-    return document.data
-
-
-def _entry(document: Document) -> Entry:
-    data: Any = _existing(document)
-    entry = Entry(
-        id=document.id,
-        type=data.get("type"),
-        credits=data.get("credits"),
-        generation_request_id=data.get("generationRequestId"),
-        timestamp=data.get("timestamp"),
-    )
-    well_formed = (
-        isinstance(entry.type, str)
-        and type(entry.credits) is int
-        and isinstance(entry.generation_request_id, str | None)
-        and isinstance(entry.timestamp, datetime)
-    )
-    if not well_formed:
-        raise BrokenDocument(document.path, "type, credits, generationRequestId or timestamp is of the wrong type")
-    return entry
+def _landed(user_id: str, request_id: str) -> Write:
+    """The write that takes a request out of its user's reservations in flight."""
+    return Write(records.in_flight_path(user_id), {"leases": {request_id: REMOVED}}, merges=True)
 
 
 def _log(event: str, request_id: str, user_id: str, **fields: Any) -> None:
-    # A log that cannot be written must not turn a commit that stands into an error.
-    with contextlib.suppress(OSError, ValueError):
-        logger.info(event, generationRequestId=request_id, userId=user_id, **fields)
+    logs.info(event, generationRequestId=request_id, userId=user_id, **fields)

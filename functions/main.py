@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from functools import partial
 
+import flask
 from firebase_functions import https_fn, options, scheduler_fn
 from flask import Request, Response
 
@@ -16,10 +17,12 @@ import ai_simulator
 import alerts
 import anomalies
 import config
-import endpoint
 import handlers
+from auth import FirebaseTokens, Gate
 from catalog import CatalogCache
 from database import Database, RetryPolicy, connect
+from endpoint import Boundary, Route
+from generations import Generations
 from ledger import Ledger
 from reports import Report, Reports
 
@@ -59,12 +62,15 @@ def _services() -> handlers.Services:
     db = Database(lambda: connect(SETTINGS.project), RetryPolicy(budget_seconds=SETTINGS.timeout_seconds / 4))
     return handlers.Services(
         catalog=CatalogCache(db, SETTINGS.catalog_ttl_seconds, time.monotonic),
-        ledger=Ledger(db, _utc_now, _new_id, SETTINGS.reservation_lease_seconds),
+        ledger=Ledger(db, _utc_now, _new_id, SETTINGS.reservation_lease_seconds, SETTINGS.max_pending_per_user),
+        generations=Generations(db),
         models=ai_simulator.simulated_models(SETTINGS.ai_failure_rate, RANDOM.random),
         new_id=_new_id,
         monotonic=time.monotonic,
-        # Less than the platform's own, so that an image is completed while its client is still there.
-        answer_within_seconds=SETTINGS.timeout_seconds * 0.9,
+        # Less than the platform's own, so that whoever pays for an image is still there when it comes.
+        image_within_seconds=SETTINGS.timeout_seconds * 0.8,
+        answer_within_seconds=SETTINGS.timeout_seconds * 0.95,
+        signup_credits=SETTINGS.signup_credits,
     )
 
 
@@ -77,6 +83,13 @@ def _reporting() -> handlers.Reporting:
     return handlers.Reporting(reports=Reports(db, streams, thresholds), announce=_announce, clock=_utc_now)
 
 
+def _boundary() -> Boundary:
+    tokens = FirebaseTokens(SETTINGS.project, timeout_seconds=SETTINGS.timeout_seconds / 4)
+    gate = Gate(tokens, SETTINGS.require_auth, SETTINGS.require_app_check)
+    return Boundary(gate, SETTINGS.allowed_origins, SETTINGS.project, time.monotonic)
+
+
+BOUNDARY = _boundary()
 SERVICES = _services()
 REPORTING = _reporting()
 
@@ -85,21 +98,53 @@ REPORTING = _reporting()
 def createGenerationRequest(request: Request) -> Response:
     """POST: buys one image."""
     handle = partial(handlers.create_generation_request, services=SERVICES)
-    return endpoint.serve(request, {"POST": handle}, reads_body=True)
+    return BOUNDARY.serve(request, Route({"POST": handle}, reads_body=True))
+
+
+@https_fn.on_request()
+def quoteGeneration(request: Request) -> Response:
+    """POST: what an image would cost, and whether the balance covers it."""
+    handle = partial(handlers.quote_generation, services=SERVICES)
+    return BOUNDARY.serve(request, Route({"POST": handle}, reads_body=True))
+
+
+@https_fn.on_request()
+def getGenerationRequest(request: Request) -> Response:
+    """GET: what became of one generation request."""
+    return BOUNDARY.serve(request, Route({"GET": partial(handlers.get_generation_request, services=SERVICES)}))
+
+
+@https_fn.on_request()
+def listGenerationRequests(request: Request) -> Response:
+    """GET: a user's generation requests."""
+    return BOUNDARY.serve(request, Route({"GET": partial(handlers.list_generation_requests, services=SERVICES)}))
 
 
 @https_fn.on_request()
 def getUserCredits(request: Request) -> Response:
     """GET: a user's balance and history."""
-    return endpoint.serve(request, {"GET": partial(handlers.get_user_credits, services=SERVICES)})
+    return BOUNDARY.serve(request, Route({"GET": partial(handlers.get_user_credits, services=SERVICES)}))
+
+
+@https_fn.on_request()
+def grantCredits(request: Request) -> Response:
+    """POST, admins: adds credits to a user's balance."""
+    handle = partial(handlers.grant_credits, services=SERVICES)
+    return BOUNDARY.serve(request, Route({"POST": handle}, reads_body=True, admin_only=True))
 
 
 @https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS)
 def getWeeklyReport(request: Request) -> Response:
-    """GET: a stored report. POST: makes one now."""
+    """GET, admins: a stored report. POST: makes one now."""
     read = partial(handlers.read_weekly_report, reporting=REPORTING)
     make = partial(handlers.make_weekly_report, reporting=REPORTING)
-    return endpoint.serve(request, {"GET": read, "POST": make})
+    return BOUNDARY.serve(request, Route({"GET": read, "POST": make}, admin_only=True))
+
+
+@https_fn.on_request()
+def openapi(request: Request) -> Response:
+    """GET, everybody: the description of this API."""
+    return BOUNDARY.serve(request, Route({"GET": handlers.describe_api}, is_public=True))
 
 
 @scheduler_fn.on_schedule(
@@ -114,7 +159,8 @@ def getWeeklyReport(request: Request) -> Response:
 )
 def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
     """Every Monday at midnight: reports on the week that ended. Whatever is raised makes Cloud Scheduler try again."""
-    handlers.make_scheduled_report(event.schedule_time, REPORTING)
+    run = partial(handlers.make_scheduled_report, event.schedule_time, REPORTING)
+    BOUNDARY.run_scheduled(flask.request, run)
 
 
 # At most one instance and a time-out below the interval, so that sweeps seldom meet; where they do, they are safe.
@@ -123,4 +169,4 @@ def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
 )
 def releaseExpiredReservations(event: scheduler_fn.ScheduledEvent) -> None:
     """Every 5 minutes: refunds what is pending past its lease."""
-    handlers.release_expired_reservations(SERVICES)
+    BOUNDARY.run_scheduled(flask.request, partial(handlers.release_expired_reservations, SERVICES))

@@ -11,10 +11,9 @@ from heapq import nsmallest
 from itertools import pairwise
 from typing import Any
 
-from firebase_functions import logger
-
 import anomalies
 import database
+import logs
 from consistency import COMPLETED, FAILED, PENDING
 from database import Answer, Commit, Database, Document, Query, Write
 from week_usage import ADDED_UP
@@ -34,7 +33,7 @@ UNKNOWN = "unknown"
 STORED, REPLACED, SUPERSEDED = "stored", "replaced", "superseded"
 _DIMENSIONS = {"byModel": "model", "byStyle": "style", "byColor": "color", "bySize": "size"}
 _FIELDS = ("userId", *_DIMENSIONS.values(), "cost", "status", "failure", "createdAt", "updatedAt")
-_REPORT_ID = re.compile(r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?")
+REPORT_ID = re.compile(r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?")
 # No image costs more and no generation takes longer; a document that says so is broken, and must not spoil a sum.
 MOST_CREDITS = 1_000_000
 MOST_MILLISECONDS = 86_400_000
@@ -260,7 +259,7 @@ class Reports:
             "generatedAt": now,
         }
         outcome = self._store(window.report_id, fields)
-        logger.info("report made", reportId=window.report_id, outcome=outcome, anomalies=len(found))
+        logs.info("report made", reportId=window.report_id, outcome=outcome, anomalies=len(found))
         return Report(window.report_id, fields, outcome == REPLACED)
 
     def read(self, report_id: str | None, now: datetime) -> Document | None:
@@ -351,7 +350,7 @@ class Reports:
 
 def is_report_id(text: str) -> bool:
     """Whether a text has the form of a report's id."""
-    return _REPORT_ID.fullmatch(text) is not None
+    return REPORT_ID.fullmatch(text) is not None
 
 
 def _readable(document: Document) -> anomalies.Usage | None:
@@ -360,7 +359,7 @@ def _readable(document: Document) -> anomalies.Usage | None:
     try:
         return anomalies.Usage.from_report(document.data)
     except ValueError as error:
-        logger.warn("report skipped", reportId=document.id, problem=str(error))
+        logs.warn("report skipped", reportId=document.id, problem=str(error))
         return None
 
 
@@ -383,7 +382,7 @@ def _midnight(moment: datetime) -> datetime:
 
 def _end_in_id(report_id: str) -> datetime | None:
     """The day on which a report's window ends, by its id; None where the id has none."""
-    match = _REPORT_ID.fullmatch(report_id)
+    match = REPORT_ID.fullmatch(report_id)
     try:
         return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match and int(match[1][:4]) >= 1970 else None
     except ValueError:

@@ -13,8 +13,8 @@ from project_client import project_client
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
+from audits import Audits
 from database import Database
-from ledger import Ledger
 
 BAR_WIDTH = 40
 
@@ -31,12 +31,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     client = project_client(options.project)
-    ledger = Ledger(Database(lambda: client), lambda: datetime.now(UTC), _no_id, lease_seconds=0)
+    audits = Audits(Database(lambda: client), lambda: datetime.now(UTC), options.grace_seconds)
     if options.user is not None:
-        audited: Iterable[tuple[str, list[str]]] = [(options.user, ledger.audit(options.user, options.grace_seconds))]
+        audited: Iterable[tuple[str, list[str]]] = [(options.user, audits.of_user(options.user))]
     else:
         [[total]] = client.collection("users").count().get()
-        audited = with_bar(ledger.audit_all(options.grace_seconds), int(total.value))
+        audited = with_bar(audits.of_everybody(), int(total.value))
     users, found = set(), 0
     for user_id, violations in audited:
         users.add(user_id)
@@ -56,10 +56,6 @@ def with_bar(audited: Iterator[tuple[str, list[str]]], total: int) -> Iterator[t
             end = "\n" if done == total else ""
             print(f"\r[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {done}/{total} users", end=end, file=sys.stderr)
         yield audit
-
-
-def _no_id() -> str:
-    raise AssertionError("an audit makes nothing")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Fixtures of the tests that run against the real emulators."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -21,14 +23,19 @@ def shared_project() -> Project:
 
 
 @pytest.fixture(scope="module")
-def generate(shared_project: Project) -> Iterator[FunctionServer]:
-    """createGenerationRequest whose model never fails, on the shared project."""
-    with FunctionServer("createGenerationRequest", shared_project.id) as server:
-        yield server
+def serve(shared_project: Project) -> Iterator[Callable[[str], FunctionServer]]:
+    """Gives a function by name, on the shared project; each is started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda target: stack.enter_context(FunctionServer(target, shared_project.id)))
 
 
 @pytest.fixture(scope="module")
-def credits_of(shared_project: Project) -> Iterator[FunctionServer]:
+def generate(serve: Callable[[str], FunctionServer]) -> FunctionServer:
+    """createGenerationRequest whose model never fails, on the shared project."""
+    return serve("createGenerationRequest")
+
+
+@pytest.fixture(scope="module")
+def credits_of(serve: Callable[[str], FunctionServer]) -> FunctionServer:
     """getUserCredits on the shared project."""
-    with FunctionServer("getUserCredits", shared_project.id) as server:
-        yield server
+    return serve("getUserCredits")

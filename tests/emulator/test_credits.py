@@ -22,7 +22,8 @@ def test_balance_and_history_newest_first(
     assert set(body) == {"currentCredits", "transactions"}
     assert body["currentCredits"] == 6
     newest, oldest = body["transactions"]
-    assert set(newest) == {"id", "type", "credits", "generationRequestId", "timestamp"}
+    assert set(newest) == {"id", "type", "credits", "balanceAfter", "generationRequestId", "timestamp"}
+    assert [entry["balanceAfter"] for entry in (newest, oldest)] == [6, 9]
     assert [(entry["type"], entry["credits"]) for entry in (newest, oldest)] == [("deduction", 3), ("deduction", 1)]
     assert [entry["generationRequestId"] for entry in (oldest, newest)] == [
         answer["generationRequestId"] for answer in bought
@@ -64,7 +65,8 @@ BAD_QUERIES: list[tuple[dict[str, Any], int, str, str]] = [
     ({"userId": "known", "pageSize": "0"}, 400, "pageSize", "pageSize must be an integer from 1 to 200."),
     ({"userId": "known", "pageSize": "201"}, 400, "pageSize", "pageSize must be an integer from 1 to 200."),
     ({"userId": "known", "pageSize": "ten"}, 400, "pageSize", "pageSize must be an integer from 1 to 200."),
-    ({"userId": "known", "pageSize": "9" * 5000}, 400, "pageSize", "pageSize must be an integer from 1 to 200."),
+    ({"userId": "known", "pageSize": "9" * 1000}, 400, "pageSize", "pageSize must be an integer from 1 to 200."),
+    ({"userId": "known", "pageSize": "9" * 3000}, 400, "query", "The query must not exceed 2048 bytes."),
     ({"userId": "known", "pageToken": "!"}, 400, "pageToken", "pageToken is not one"),
     ({"userId": "known", "pageToken": "YS9i"}, 400, "pageToken", "pageToken is not one"),
     ({"userId": "known", "pageToken": "bm9uZQ=="}, 400, "pageToken", "pageToken is not one"),

@@ -1,4 +1,4 @@
-"""Every round trip of every scenario, broken in every way; and three broken ledgers that this must catch."""
+"""Every round trip of every scenario, broken in every way; and four broken ledgers that this must catch."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from google.cloud.firestore import Client
 import faults
 from database import Commit, Document
 from faults import SCENARIOS, Breaker, Fault, Way
-from ledger import GenerationRequest, Ledger, Reservation
+from ledger import GenerationRequest, Grant, Granted, Ledger, Reservation
 from projects import Project
 
 RANDOM_HISTORIES = 150
@@ -72,7 +72,7 @@ def test_no_storm_of_faults_breaks_the_books(projects: list[Project], capsys: py
 class CompletesWithoutPrecondition(Ledger):
     """Ends a request whatever became of it."""
 
-    def complete(self, reservation: Reservation, image_url: str) -> None:
+    def complete(self, reservation: Reservation, image_url: str, within_seconds: float = 0.0) -> None:
         client: Client = self._db.client()
         client.document(reservation.document.path).update({"status": "completed", "imageUrl": image_url})
 
@@ -106,8 +106,10 @@ def _renamed(write: Any) -> Any:
 class ReservesWithoutLease(Ledger):
     """A reservation that nobody will ever release."""
 
-    def _reservation(self, user: Document, request_path: str, request: GenerationRequest, attempt_id: str) -> Any:
-        commit = super()._reservation(user, request_path, request, attempt_id)
+    def _reservation(
+        self, user: Document, in_flight: Document, request_path: str, request: GenerationRequest, attempt_id: str
+    ) -> Any:
+        commit = super()._reservation(user, in_flight, request_path, request, attempt_id)
         for write in commit.writes:
             write.data.pop("leaseExpiresAt", None)  # type: ignore[attr-defined]
 
@@ -117,18 +119,26 @@ class ReservesWithoutLease(Ledger):
         return Commit(commit.writes, reserved)
 
 
+class GrantsAnew(Ledger):
+    """A grant that a retry repeats."""
+
+    def grant(self, grant: Grant, idempotency_key: str) -> Granted:
+        return super().grant(grant, f"{idempotency_key}{random.random()}")
+
+
 @pytest.mark.parametrize(
     ("ledger_type", "scenario", "fault", "sign"),
     [
         (CompletesWithoutPrecondition, "late finish", Fault(4, Way.REFUSED), "refund"),
         (RefundsUnderRandomIds, "failure", Fault(1, Way.REFUSED), "has no entry"),
+        (GrantsAnew, "grant", Fault(2, Way.LOST_APPLIED), "the balance is 25"),
         (ReservesWithoutLease, "success", Fault(5, Way.KILLED_AFTER), "pending without a lease"),
     ],
 )
 def test_a_broken_ledger_is_caught(
     projects: list[Project], ledger_type: type[Ledger], scenario: str, fault: Fault, sign: str
 ) -> None:
-    """The harness finds a completion without precondition, a refund with a random id, and a missing lease."""
+    """The harness finds a completion without precondition, a random refund id, a repeated grant, a missing lease."""
     problems = faults.broken_books(projects[0], scenario, fault, ledger_type)
     assert any(sign in problem for problem in problems), problems
     assert not faults.broken_books(projects[0], scenario, fault)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -100,7 +99,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], list[str], str]] = [
     ({"style": {}, "color": 1, "size": True}, ["style", "color", "size"], "must be a string"),
     ({"prompt": 5}, ["prompt"], "prompt must be a string."),
     ({"prompt": "x" * 4001}, ["prompt"], "4000"),
-    ({"prompt": "x" * 1_000_000}, ["prompt"], "4000"),
+    ({"prompt": "x" * 60_000}, ["prompt"], "4000"),
     ({"prompt": "a\ud800b"}, ["prompt"], "surrogate"),
     ({"style": "\udfff"}, ["style"], "Invalid style"),
     ({"style": "x" * 10_000}, ["style"], "Invalid style"),
@@ -152,8 +151,8 @@ BAD_BODIES = {
     "NaN": as_json('{"userId": NaN}'),
     "Infinity": as_json('{"prompt": -Infinity}'),
     "not UTF-8": (b'{"userId": "\xff"}', "application/json"),
-    "100,000 deep": as_json("[" * 100_000 + "]" * 100_000),
-    "100,000 objects deep": as_json('{"a":' * 100_000 + "1" + "}" * 100_000),
+    "30,000 deep": as_json("[" * 30_000 + "]" * 30_000),
+    "10,000 objects deep": as_json('{"a":' * 10_000 + "1" + "}" * 10_000),
     "huge number": as_json('{"a": ' + "9" * 10_000 + "}"),
     "form": (b"userId=testUser1", "application/x-www-form-urlencoded"),
     "text": (b'{"userId": "x"}', "text/plain"),
@@ -171,9 +170,11 @@ def test_a_body_that_is_no_json_object_is_refused(generate: FunctionServer, shar
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_20_mb_is_refused(generate: FunctionServer, chunked: bool) -> None:
+@pytest.mark.parametrize("size_bytes", [64 * 1024 + 1, 20_000_000])
+def test_a_body_over_64_kib_is_refused(generate: FunctionServer, size_bytes: int, chunked: bool) -> None:
     """A body over the limit gets 413, with or without a Content-Length, and the server lives on."""
-    body = b'{"prompt": "' + b"x" * 20_000_000 + b'"}'
+    body = b'{"prompt": "' + b"x" * (size_bytes - 14) + b'"}'
+    assert len(body) == size_bytes
     data = iter([body]) if chunked else body
     response = requests.post(generate.url, data=data, headers={"Content-Type": "application/json"}, timeout=60)
     error = error_of(response)
@@ -202,14 +203,11 @@ def test_a_broken_balance_is_a_clean_500(
     before = shared_project.requests_of(user_id)
     response = generate.post(order(user_id))
     error = error_of(response)
-    assert (error["code"], error["status"], error["message"], error["details"]) == (
-        500,
-        "INTERNAL",
-        "Internal error.",
-        {},
-    )
+    assert (error["code"], error["status"], error["message"]) == (500, "INTERNAL", "Internal error.")
+    assert set(error["details"]) == {"errorId"}
     assert shared_project.requests_of(user_id) == before == shared_project.entries(user_id) == []
-    assert generate.log().count(f"users/{user_id}") == 1
+    [line] = [line for line in generate.log().splitlines() if f"users/{user_id}" in line]
+    assert error["details"]["errorId"] in line
     assert error_of(credits_of.get(userId=user_id))["code"] == 500
 
 
@@ -286,8 +284,8 @@ BROKEN_CHUNKS = {
 def test_a_body_that_breaks_off_is_the_clients_fault(generate: FunctionServer, name: str) -> None:
     """Chunks that are none get 400 and raise no alarm."""
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert b" 400 " in exchange(generate, head + BROKEN_CHUNKS[name]).splitlines()[0]
-    assert "unforeseen" not in generate.log()
+    assert b" 400 " in generate.exchange(head + BROKEN_CHUNKS[name]).splitlines()[0]
+    assert "internal error" not in generate.log()
 
 
 def test_a_body_shorter_than_it_says_buys_nothing(generate: FunctionServer, shared_project: Project) -> None:
@@ -295,13 +293,5 @@ def test_a_body_shorter_than_it_says_buys_nothing(generate: FunctionServer, shar
     user_id = shared_project.add_user(5)
     body = json.dumps(order(user_id)).encode()
     head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body) + 9}\r\n\r\n"
-    assert b" 400 " in exchange(generate, head.encode() + body).splitlines()[0]
+    assert b" 400 " in generate.exchange(head.encode() + body).splitlines()[0]
     assert shared_project.balance(user_id) == 5
-
-
-def exchange(server: FunctionServer, raw: bytes) -> bytes:
-    """Sends these bytes, ends the sending, and gives the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(raw)
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65536), b""))

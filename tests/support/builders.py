@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from audits import Audits
 from database import RetryPolicy
 from ledger import GenerationRequest, Ledger
 from memory import MemoryDatabase
@@ -53,12 +54,15 @@ class Books:
 
     clock: Clock = field(default_factory=Clock)
     policy: RetryPolicy = field(default_factory=impatient)
+    most_pending: int = 1_000
     db: MemoryDatabase = field(init=False)
     ledger: Ledger = field(init=False)
+    audits: Audits = field(init=False)
 
     def __post_init__(self) -> None:
         self.db = MemoryDatabase(self.clock, self.policy)
-        self.ledger = Ledger(self.db, self.clock, counter_ids(), LEASE_SECONDS)
+        self.ledger = Ledger(self.db, self.clock, counter_ids(), LEASE_SECONDS, self.most_pending)
+        self.audits = Audits(self.db, self.clock)
 
     def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:
         self.db.put(f"users/{user_id}", {"credits": credits})

@@ -19,16 +19,17 @@ from typing import Any, NoReturn
 import grpc
 
 from ai_simulator import ImageOrder, generate_image, simulated_models
-from assembly import LEASE_SECONDS, assembled
+from assembly import LEASE_SECONDS, assembled, audits_of
 from contract import order
 from errors import ApiError, GenerationFailed
-from handlers import Call, Services, create_generation_request
+from handlers import Call, Caller, Services, create_generation_request, grant_credits
 from ledger import GenerationRequest, Ledger, Reservation
 from projects import Project
 from rpcs import Interceptor, hooked_client
 
 OPENING_CREDITS = 10
 COST_CREDITS = 1
+GRANTED_CREDITS = 5
 AFTER_LEASE_SECONDS = LEASE_SECONDS + 60
 CHILD_SECONDS = 60
 
@@ -73,23 +74,40 @@ class Case:
 
     def services(self, around: Interceptor | None = None, later_seconds: float = 0.0) -> Services:
         client = hooked_client(self.project.id, os.environ["FIRESTORE_EMULATOR_HOST"], around or _send)
-        return assembled(lambda: client, self.failure_rate, later_seconds, self.ledger_type)
+        return assembled(
+            lambda: client,
+            self.failure_rate,
+            later_seconds,
+            self.ledger_type,
+            signup_credits=0 if SCENARIOS[self.scenario].has_account else OPENING_CREDITS,
+        )
 
     @property
     def failure_rate(self) -> float:
         return 1.0 if self.scenario == "failure" else 0.0
 
     def ask(self, services: Services) -> str:
-        """What the client is told: an image's URL, "failed", or the name of another error."""
+        """What the client is told: an image's URL, "failed", "granted", or the name of another error."""
         try:
-            return str(create_generation_request(Call(self.body, idempotency_key=self.key), services).body["imageUrl"])
+            return SCENARIOS[self.scenario].ask(self, services)
         except GenerationFailed:
             return "failed"
         except ApiError as error:
             return type(error).__name__
 
 
-def _buy(case: Case, services: Services) -> str:
+def _buy_image(case: Case, services: Services) -> str:
+    call = Call(case.body, idempotency_key=case.key, caller=Caller(case.user_id, is_admin=False))
+    return str(create_generation_request(call, services).body["imageUrl"])
+
+
+def _grant(case: Case, services: Services) -> str:
+    body = {"userId": case.user_id, "credits": GRANTED_CREDITS, "reason": "a fault test"}
+    grant_credits(Call(body, idempotency_key=case.key), services)
+    return "granted"
+
+
+def _ask(case: Case, services: Services) -> str:
     return case.ask(services)
 
 
@@ -119,17 +137,23 @@ def _reserve_only(case: Case) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    prepare: Callable[[Case], object]
-    act: Callable[[Case, Services], str]
+    prepare: Callable[[Case], object] = lambda case: None
+    act: Callable[[Case, Services], str] = _ask
     later_seconds: float = 0.0
+    ask: Callable[[Case, Services], str] = _buy_image
+    has_account: bool = True
+    granted_credits: int = 0
 
 
 SCENARIOS = {
-    "success": Scenario(lambda case: None, _buy),
-    "failure": Scenario(lambda case: None, _buy),
-    "replay": Scenario(lambda case: case.ask(case.services()), _buy),
-    "release": Scenario(_reserve_only, _release, AFTER_LEASE_SECONDS),
-    "late finish": Scenario(lambda case: None, _buy_slowly),
+    "success": Scenario(),
+    "failure": Scenario(),
+    "replay": Scenario(prepare=lambda case: case.ask(case.services())),
+    "release": Scenario(prepare=_reserve_only, act=_release, later_seconds=AFTER_LEASE_SECONDS),
+    "late finish": Scenario(act=_buy_slowly),
+    "first call": Scenario(has_account=False),
+    "grant": Scenario(ask=_grant, granted_credits=GRANTED_CREDITS),
+    "grant to a new user": Scenario(ask=_grant, granted_credits=GRANTED_CREDITS - OPENING_CREDITS, has_account=False),
 }
 
 
@@ -159,15 +183,16 @@ def settled(case: Case, told: list[str]) -> list[str]:
     later.ledger.release_expired()
     told.append(case.ask(later))
     images = [request.get("imageUrl") for request in case.project.requests_of(case.user_id) if _completed(request)]
-    problems = later.ledger.audit(case.user_id)
+    problems = audits_of(case.project, AFTER_LEASE_SECONDS).of_user(case.user_id)
     if len(images) > 1:
         problems.append(f"{len(images)} images were paid for")
-    if case.project.balance(case.user_id) != OPENING_CREDITS - COST_CREDITS * len(images):
+    expected_credits = OPENING_CREDITS + SCENARIOS[case.scenario].granted_credits - COST_CREDITS * len(images)
+    if case.project.balance(case.user_id) != expected_credits:
         problems.append(f"the balance is {case.project.balance(case.user_id)} with {len(images)} images paid for")
     problems += [f"the client got {answer}, unpaid" for answer in told if _is_image(answer) and answer not in images]
     if "failed" in told and images:
         problems.append("the client was told of a failure and paid for an image")
-    if not (_is_image(told[-1]) or told[-1] == "failed"):
+    if not (_is_image(told[-1]) or told[-1] in ("failed", "granted")):
         problems.append(f"the client's last retry was told {told[-1]}")
     return problems
 
@@ -231,7 +256,10 @@ class RpcFailed(grpc.RpcError, grpc.Call):  # type: ignore[misc]
 
 
 def prepared(project: Project, scenario: str, ledger_type: type[Ledger] = Ledger) -> Case:
-    case = Case(scenario, project, project.add_user(OPENING_CREDITS), ledger_type=ledger_type)
+    user_id = f"user-{uuid.uuid4().hex[:8]}"
+    if SCENARIOS[scenario].has_account:
+        project.add_user(OPENING_CREDITS, user_id)
+    case = Case(scenario, project, user_id, ledger_type=ledger_type)
     SCENARIOS[scenario].prepare(case)
     return case
 

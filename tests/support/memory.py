@@ -82,13 +82,14 @@ class MemoryDatabase(Database):
             time = self._commit_time()
             for write in writes:
                 old = self._documents.get(write.path, ({}, time))[0]
-                kept = {name: value for name, value in old.items() if write.data.get(name) is not database.REMOVED}
-                self._documents[write.path] = ({**kept, **_stored(write.data, time)}, time)
+                self._documents[write.path] = (_over(old, write.data, time, nested=write.merges), time)
         self.after_rpc("Commit")
         return {write.path: time for write in writes}
 
     def _check(self, write: Write) -> None:
         stored = self._documents.get(write.path)
+        if write.merges:
+            return
         if write.replaces is None and stored is not None:
             raise exceptions.AlreadyExists(write.path)
         if write.replaces is not None and stored is None:
@@ -108,12 +109,18 @@ class MemoryDatabase(Database):
         return Document(path, dict(stored[0]), stored[1])
 
 
-def _stored(data: Mapping[str, Any], time: datetime) -> dict[str, Any]:
-    return {
-        name: time if value is database.COMMIT_TIME else value
-        for name, value in data.items()
-        if value is not database.REMOVED
-    }
+def _over(old: Mapping[str, Any], data: Mapping[str, Any], time: datetime, nested: bool) -> dict[str, Any]:
+    """The old fields with the new ones over them; in maps too, if nested."""
+    new = dict(old)
+    for name, value in data.items():
+        if value is database.REMOVED:
+            new.pop(name, None)
+        elif nested and isinstance(value, Mapping):
+            there = old.get(name)
+            new[name] = _over(there if isinstance(there, Mapping) else {}, value, time, nested)
+        else:
+            new[name] = time if value is database.COMMIT_TIME else value
+    return new
 
 
 def _page(query: Query, documents: list[Document]) -> list[Document]:

@@ -47,6 +47,9 @@ class FunctionServer:
         self._env = {
             **os.environ,
             "AI_FAILURE_RATE": "0",
+            "REQUIRE_AUTH": "false",
+            # No limit for the tests of everything else.
+            "MAX_PENDING_PER_USER": "1000",
             "THREADS": "32",
             "GCLOUD_PROJECT": project_id,
             **settings,
@@ -94,6 +97,13 @@ class FunctionServer:
 
     def get(self, **query: str) -> requests.Response:
         return requests.get(self.url, params=query, timeout=60)
+
+    def exchange(self, raw: bytes) -> bytes:
+        """Sends these bytes, ends the sending, and gives the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(raw)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def __enter__(self) -> Self:
         return self.ready()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from audits import Audits
 from builders import LEASE_SECONDS, Books, request
 from ledger import Reservation
 
@@ -26,7 +27,7 @@ def books() -> Books:
 
 
 def violations(books: Books) -> list[str]:
-    return [violation for _, found in books.ledger.audit_all() for violation in found]
+    return [violation for _, found in books.audits.of_everybody() for violation in found]
 
 
 def test_good_books_have_no_violation(books: Books) -> None:
@@ -37,8 +38,8 @@ def test_good_books_have_no_violation(books: Books) -> None:
 def test_pending_past_the_lease_is_one_after_the_grace(books: Books) -> None:
     """A request is overdue once its lease and the grace have passed, and in order again once released."""
     books.clock.forward(LEASE_SECONDS + 10)
-    assert books.ledger.audit("ann", grace_seconds=60) == []
-    assert books.ledger.audit("ann") == ["generationRequests/id5: is pending past its lease"]
+    assert Audits(books.db, books.clock, grace_seconds=60).of_user("ann") == []
+    assert books.audits.of_user("ann") == ["generationRequests/id5: is pending past its lease"]
     books.ledger.release_expired()
     assert violations(books) == []
 

@@ -29,8 +29,13 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
     triggers = {name: "schedule" if "scheduleTrigger" in it else "http" for name, it in manifest["endpoints"].items()}
     assert triggers == {
         "createGenerationRequest": "http",
+        "getGenerationRequest": "http",
         "getUserCredits": "http",
         "getWeeklyReport": "http",
+        "grantCredits": "http",
+        "listGenerationRequests": "http",
+        "openapi": "http",
+        "quoteGeneration": "http",
         "releaseExpiredReservations": "schedule",
         "scheduleWeeklyReport": "schedule",
     }

@@ -10,7 +10,9 @@ from ai_simulator import ImageModel, ImageOrder
 from builders import Books, counter_ids
 from catalog import CatalogCache
 from contract import order
+from database import RetryPolicy
 from errors import GenerationFailed, InvalidRequest, Unavailable
+from generations import Generations
 from handlers import Call, Services, create_generation_request
 
 
@@ -38,10 +40,13 @@ class Shop:
         self.services = Services(
             catalog=CatalogCache(self.books.db, 0.0, lambda: self.seconds),
             ledger=self.books.ledger,
+            generations=Generations(self.books.db),
             models=models,
             new_id=counter_ids(),
             monotonic=lambda: self.seconds,
-            answer_within_seconds=54.0,
+            image_within_seconds=48.0,
+            answer_within_seconds=57.0,
+            signup_credits=0,
         )
 
     def buy(self, key: str | None = None, **changes: Any) -> Any:
@@ -59,7 +64,7 @@ def test_an_image_that_comes_after_the_time_out_is_not_sold() -> None:
     with pytest.raises(GenerationFailed):
         shop.buy()
     assert shop.books.balance() == 10
-    assert shop.books.ledger.audit("ann") == []
+    assert shop.books.audits.of_user("ann") == []
 
 
 @pytest.mark.parametrize("url", ["https://\ud800", "x" * 3_000, "", "https://ü"])
@@ -83,6 +88,44 @@ def test_a_purchase_is_replayed_after_its_option_was_withdrawn() -> None:
         with pytest.raises(InvalidRequest):
             shop.buy(key, **changes)
     assert shop.books.balance() == 9
+
+
+def test_a_request_that_was_long_in_coming_buys_nothing() -> None:
+    """A client that sent its body too slowly, or whose token took too long to check, gets 503 and is not charged."""
+    shop = Shop()
+    shop.seconds = 49.0
+    with pytest.raises(Unavailable):
+        shop.buy()
+    assert shop.books.balance() == 10
+
+
+def test_an_image_that_cannot_be_sold_in_time_is_not_waited_for() -> None:
+    """The ledger's tries end with the client's patience, and what it could not sell then is refunded with the lease."""
+
+    def away(name: str) -> None:
+        if name == "Commit" and shop.seconds >= 47:
+            shop.seconds += 4
+            raise exceptions.ServiceUnavailable("away")
+
+    def slowly() -> str:
+        shop.seconds = 47.0
+        return "https://image"
+
+    shop = Shop(slowly)
+    shop.books.db.before_rpc = away
+    shop.books.db._policy = RetryPolicy(
+        budget_seconds=15,
+        uniform=lambda low, high: 0.0,
+        sleep=lambda seconds: None,
+        monotonic=lambda: shop.seconds,
+    )
+    with pytest.raises(Unavailable):
+        shop.buy()
+    assert shop.seconds <= 60
+    shop.books.db.before_rpc = lambda name: None
+    shop.books.clock.forward(601)
+    shop.books.ledger.release_expired()
+    assert shop.books.balance() == 10
 
 
 def test_a_client_without_a_key_can_ask_what_became_of_its_purchase() -> None:

@@ -220,13 +220,15 @@ def test_lasting_silence_is_unavailable(books: Books) -> None:
 @pytest.mark.parametrize("skew_seconds", [-30, 30])
 def test_a_skewed_clock_does_not_reorder_a_history(books: Books, skew_seconds: float) -> None:
     """An entry's time is the database's, so instances whose clocks differ write one order."""
-    other = Ledger(books.db.beside(), lambda: books.clock() + timedelta(seconds=skew_seconds), lambda: "other", 600)
+    other = Ledger(
+        books.db.beside(), lambda: books.clock() + timedelta(seconds=skew_seconds), lambda: "other", 600, 1_000
+    )
     first = reserve(books, cost_credits=1)
     other.reserve(request(cost_credits=1))
     third = reserve(books, cost_credits=1)
     written = [entry.generation_request_id for entry in books.ledger.statement("ann", 10).entries]
     assert written == [third.request_id, "other", first.request_id]
-    assert books.ledger.audit("ann") == []
+    assert books.audits.of_user("ann") == []
 
 
 def test_pages_cover_the_history_once(books: Books) -> None:

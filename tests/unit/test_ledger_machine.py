@@ -10,12 +10,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from builders import LEASE_SECONDS, Books, counter_ids, sleepless
 from errors import GenerationFailed, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits
-from ledger import GenerationRequest, Ledger, Reservation, Settled
+from ledger import GenerationRequest, Grant, Ledger, Reservation, Settled
 
 EXAMPLES = 1_000
 STEPS = 30
 USERS = ("ann", "bob", "cyd")
 OPENING_CREDITS = 12
+NEWCOMER = "dan"
 
 users = st.sampled_from(USERS)
 costs = st.sampled_from([1, 3, 4])
@@ -46,12 +47,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.books.add_user(user_id, OPENING_CREDITS)
         self.rival_db = self.books.db.beside()
         new_id = counter_ids()
-        self.rival = Ledger(self.rival_db, self.books.clock, lambda: f"rival-{new_id()}", LEASE_SECONDS)
+        self.rival = Ledger(self.rival_db, self.books.clock, lambda: f"rival-{new_id()}", LEASE_SECONDS, 1_000)
         self.balances = dict.fromkeys(USERS, OPENING_CREDITS)
         self.requests: dict[str, Bought] = {}
         self.by_key: dict[tuple[str, str], tuple[str, int]] = {}
         self.elapsed_seconds = 0.0
-        self.grants = 0
+        self.grants: dict[str, tuple[str, int, int]] = {}
 
     @rule(target=reservations, user_id=users, cost=costs, key=keys, lost=lost_answers)
     def reserve(self, user_id: str, cost: int, key: str | None, lost: str | None) -> object:
@@ -136,21 +137,30 @@ class LedgerMachine(RuleBasedStateMachine):
         # A refund whose answer was lost stands all the same, but its sweep cannot claim it.
         assert self.books.ledger.release_expired().refunded in (overdue, max(0, overdue - 1))
 
-    @rule(user_id=users, credits=st.integers(1, 9))
-    def grant_by_hand(self, user_id: str, credits: int) -> None:
-        """An operator adds credits and, as the rules ask, the entry."""
-        self.balances[user_id] += credits
-        self.grants += 1
-        # More than the microseconds by which the ledger may be ahead of the clock.
-        self._expire(0.001)
-        entry = {
-            "type": "grant",
-            "credits": credits,
-            "balanceAfter": self.balances[user_id],
-            "timestamp": self.books.clock(),
-        }
-        self.books.db.put(f"users/{user_id}", {"credits": self.balances[user_id]})
-        self.books.db.put(f"users/{user_id}/transactions/grant{self.grants}", entry)
+    @rule(user_id=users, credits=st.sampled_from([1, 9]), key=st.sampled_from(["g1", "g2", "g3"]), lost=lost_answers)
+    def grant(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
+        """An admin gives credits, once a key; the first commit's answer may be lost."""
+        self._lose_one_commit(lost)
+        made = self.grants.get(key)
+        try:
+            granted = self.books.ledger.grant(Grant(user_id, credits, "because", "root"), key)
+        except IdempotencyMismatch:
+            assert made is not None
+            assert made[:2] != (user_id, credits)
+            return
+        if made is None:
+            self.balances[user_id] += credits
+            self.grants[key] = (user_id, credits, self.balances[user_id])
+        assert (user_id, credits, granted.balance_after_credits) == self.grants[key]
+        assert granted.is_replay == (made is not None)
+
+    @rule(lost=lost_answers)
+    def first_call(self, lost: str | None) -> None:
+        """A new user's account is opened, by two processes at once."""
+        self._lose_one_commit(lost)
+        self.books.ledger.open_account(NEWCOMER, OPENING_CREDITS)
+        self.rival.open_account(NEWCOMER, OPENING_CREDITS)
+        assert self.books.balance(NEWCOMER) == OPENING_CREDITS
 
     @invariant()
     def books_hold(self) -> None:
@@ -158,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
         type(self).steps += 1
         for user_id in USERS:
             assert self.books.balance(user_id) == self.balances[user_id]
-        problems = [problem for _, found in self.books.ledger.audit_all() for problem in found]
+        problems = [problem for _, found in self.books.audits.of_everybody() for problem in found]
         assert all("is pending past its lease" in problem for problem in problems), problems
         stored = self.books.db.everything()
         for request_id, bought in self.requests.items():

@@ -306,7 +306,7 @@ def page_of(shop: Shop, report_id: str | None = None) -> str:
     query = {"format": "html"} | ({"reportId": report_id} if report_id else {})
     page = read_weekly_report(Call(query=query), Reporting(shop.reports, lambda report: None, shop.clock))
     assert isinstance(page, Page)
-    return page.html
+    return page.text
 
 
 def test_the_page_compares_with_what_the_report_was_compared_with(shop: Shop) -> None:

@@ -18,6 +18,10 @@ JSON = st.recursive(
 )
 
 
+def page_asked(**query: str) -> validation.PageAsked:
+    return validation.page_asked({"userId": "ann", **query}, None, by_status=True)
+
+
 def test_a_valid_body_is_priced_from_the_catalog() -> None:
     """The size's credits are the cost; a missing prompt is none."""
     request = validation.generation_request(BODY, CATALOG, MODELS)
@@ -52,7 +56,7 @@ def test_no_body_does_anything_but_pass_or_raise_invalid_request(body: dict[str,
 @pytest.mark.parametrize("user_id", ["a", "x" * 128, "Ünï çødé", "a.b", "_", "__", "___x", "😀", "a b", "%2F"])
 def test_a_plain_document_id_is_a_user_id(user_id: str) -> None:
     """Any text that Firestore takes as a document id, up to 128 characters."""
-    assert validation.user_id_parameter(user_id) == user_id
+    assert page_asked(userId=user_id).user_id == user_id
 
 
 @pytest.mark.parametrize(
@@ -61,13 +65,22 @@ def test_a_plain_document_id_is_a_user_id(user_id: str) -> None:
 def test_anything_else_is_not(user_id: str) -> None:
     """Slashes, control characters, lone surrogates and reserved ids never reach a path."""
     with pytest.raises(InvalidRequest, match="Invalid userId"):
-        validation.user_id_parameter(user_id)
+        page_asked(userId=user_id)
+
+
+def test_every_bad_parameter_is_reported_at_once() -> None:
+    """User, status, size and token in one error; what is not asked for is not looked at."""
+    bad = {"userId": "a/b", "status": "x", "pageSize": "0", "pageToken": "!"}
+    with pytest.raises(InvalidRequest) as caught:
+        page_asked(**bad)
+    assert [problem.field for problem in caught.value.problems] == ["userId", "status", "pageSize", "pageToken"]
+    assert validation.page_asked({"status": "x"}, "ann", by_status=False) == validation.PageAsked("ann", None, 50, None)
 
 
 @given(entry_id=st.from_regex(r"[0-9a-zA-Z-]{1,100}", fullmatch=True))
 def test_a_page_token_comes_back_as_its_entry(entry_id: str) -> None:
     """Encoding and decoding a token gives the entry's id."""
-    assert validation.page_token_parameter(validation.page_token(entry_id)) == entry_id
+    assert page_asked(pageToken=validation.next_page_token(entry_id) or "").after_id == entry_id
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 256, "a\n", "\x00"])

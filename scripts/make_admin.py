@@ -1,0 +1,78 @@
+"""Makes a user an admin, or no longer one, by the custom claim that grantCredits and getWeeklyReport ask for.
+
+Where FIREBASE_AUTH_EMULATOR_HOST is set the emulator is meant, else the project, with Application Default Credentials.
+A token carries the claims of the moment it was issued: the user signs in again to become an admin. To stop being one
+is immediate, since the user's tokens are revoked.
+"""
+
+import argparse
+import sys
+
+import firebase_admin
+from firebase_admin import auth
+from firebase_admin.exceptions import FirebaseError
+from google.auth.exceptions import DefaultCredentialsError
+
+CLAIM = "admin"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", required=True, help="the Firebase project's id")
+    parser.add_argument("--remove", action="store_true", help="take the claim away and revoke the user's tokens")
+    parser.add_argument("user", help="the user's id, or an e-mail address")
+    options = parser.parse_args()
+    app = firebase_admin.initialize_app(options={"projectId": options.project})
+    try:
+        print(set_admin(options.user, not options.remove, app))
+    except auth.UserNotFoundError:
+        print(f"{options.project} has no user {options.user}.", file=sys.stderr)
+        return 1
+    except DefaultCredentialsError:
+        print(
+            "There are no credentials for a real project: gcloud auth application-default login. "
+            "For the emulator, set FIREBASE_AUTH_EMULATOR_HOST=127.0.0.1:9099.",
+            file=sys.stderr,
+        )
+        return 1
+    except (FirebaseError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def set_admin(user: str, is_admin: bool, app: firebase_admin.App) -> str:
+    """Sets or removes the claim, leaving the user's other claims as they are; tells what the user has to do."""
+    found = one_user(user, is_admin, app)
+    claims = {name: value for name, value in (found.custom_claims or {}).items() if name != CLAIM}
+    if is_admin:
+        auth.set_custom_user_claims(found.uid, {**claims, CLAIM: True}, app)
+        return f"User {found.uid} is an admin from the next sign-in on."
+    auth.set_custom_user_claims(found.uid, claims, app)
+    auth.revoke_refresh_tokens(found.uid, app)
+    return f"User {found.uid} is no admin any more, and has to sign in again."
+
+
+def one_user(user: str, is_admin: bool, app: firebase_admin.App) -> auth.UserRecord:
+    """The user with this id or, where there is none, with this e-mail address.
+
+    Raises:
+        UserNotFoundError: there is none.
+        ValueError: somebody registered with the address, and nobody knows that it is theirs.
+    """
+    try:
+        return auth.get_user(user, app)
+    except auth.UserNotFoundError:
+        if "@" not in user:
+            raise
+    found = auth.get_user_by_email(user, app)
+    # Whoever signs up first with an address has its account, until it is verified.
+    if is_admin and not found.email_verified:
+        raise ValueError(
+            f"Nobody has verified that {user} is theirs. If user {found.uid} is who you mean, give that id."
+        )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

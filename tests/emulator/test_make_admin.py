@@ -1,0 +1,79 @@
+"""scripts/make_admin.py as an operator runs it, and what real sign-ins give afterwards."""
+
+import os
+import subprocess
+import sys
+import uuid
+
+import firebase_admin
+import pytest
+import requests
+from firebase_admin import auth
+
+from contract import error_of
+from identities import bearer
+from projects import SCRIPTS, Project
+from servers import FunctionServer
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def app() -> firebase_admin.App:
+    """The project in which the Auth emulator signs people in."""
+    return firebase_admin.initialize_app(options={"projectId": os.environ["GCLOUD_PROJECT"]}, name="make-admin")
+
+
+def make_admin(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    script = [sys.executable, str(SCRIPTS / "make_admin.py"), "--project", os.environ["GCLOUD_PROJECT"], *arguments]
+    return subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+
+
+def sign_in(email: str) -> str:
+    host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
+    url = f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=any"
+    body = {"email": email, "password": PASSWORD, "returnSecureToken": True}
+    return str(requests.post(url, json=body, timeout=30).json()["idToken"])
+
+
+def test_an_admin_is_made_and_unmade(app: firebase_admin.App) -> None:
+    """After the next sign-in the user may grant; after --remove not any more; other claims stay."""
+    user_id = f"chief-{uuid.uuid4().hex[:8]}"
+    email = f"{user_id}@example.com"
+    auth.create_user(uid=user_id, email=email, email_verified=True, password=PASSWORD, app=app)
+    auth.set_custom_user_claims(user_id, {"plan": "gold"}, app)
+    project = Project(os.environ["GCLOUD_PROJECT"])
+
+    with FunctionServer("grantCredits", project.id, REQUIRE_AUTH="true") as server:
+
+        def grant(token: str) -> requests.Response:
+            body = {"userId": user_id, "credits": 1, "reason": "test"}
+            return server.post(body, headers={**bearer(token), "Idempotency-Key": user_id})
+
+        assert error_of(grant(sign_in(email)))["code"] == 403
+        made = make_admin(email)
+        assert (made.returncode, made.stdout) == (0, f"User {user_id} is an admin from the next sign-in on.\n")
+        assert grant(sign_in(email)).status_code == 200
+        assert project.entries(user_id)[0]["grantedBy"] == user_id
+        assert make_admin("--remove", user_id).returncode == 0
+        assert error_of(grant(sign_in(email)))["code"] == 403
+    assert auth.get_user(user_id, app).custom_claims == {"plan": "gold"}
+
+
+def test_an_address_that_nobody_verified_makes_no_admin(app: firebase_admin.App) -> None:
+    """Anybody can sign up with an address of somebody else; the id says who is meant."""
+    user_id = f"stranger-{uuid.uuid4().hex[:8]}"
+    auth.create_user(uid=user_id, email=f"{user_id}@example.com", app=app)
+    refused = make_admin(f"{user_id}@example.com")
+    assert refused.returncode == 1
+    assert f"user {user_id}" in refused.stderr
+    assert auth.get_user(user_id, app).custom_claims is None
+    assert make_admin(user_id).returncode == 0
+
+
+def test_an_unknown_user_is_named() -> None:
+    """One clear line and exit 1."""
+    for user in ("nobody", "nobody@example.com"):
+        done = make_admin(user)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"{os.environ['GCLOUD_PROJECT']} has no user {user}.\n"

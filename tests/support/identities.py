@@ -1,0 +1,105 @@
+"""Accounts in the Auth emulator and ID tokens as it issues them, with whatever a test wants to be wrong in them."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import firebase_admin
+from firebase_admin import auth
+
+from errors import Unauthenticated
+
+HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account of a project in the Auth emulator."""
+
+    project_id: str
+    user_id: str
+    is_admin: bool = False
+
+    @classmethod
+    def new(cls, project_id: str, user_id: str | None = None, is_admin: bool = False) -> "Account":
+        account = cls(project_id, user_id or f"user-{uuid.uuid4().hex[:8]}", is_admin)
+        app = _app(project_id)
+        auth.create_user(uid=account.user_id, email=f"{account.user_id.lower()}@example.com", app=app)
+        if is_admin:
+            auth.set_custom_user_claims(account.user_id, {"admin": True}, app=app)
+        return account
+
+    def disable(self) -> "Account":
+        auth.update_user(self.user_id, disabled=True, app=_app(self.project_id))
+        return self
+
+    def delete(self) -> "Account":
+        auth.delete_user(self.user_id, app=_app(self.project_id))
+        return self
+
+    def revoke(self) -> "Account":
+        """Makes every token that was issued before now worthless."""
+        auth.revoke_refresh_tokens(self.user_id, app=_app(self.project_id))
+        return self
+
+    def token(self, age_seconds: int = 0, **claims: Any) -> str:
+        """An ID token of this account, issued `age_seconds` ago, with these claims changed."""
+        issued_at = int(time.time()) - age_seconds
+        return unsigned(
+            {
+                "iss": f"https://securetoken.google.com/{self.project_id}",
+                "aud": self.project_id,
+                "sub": self.user_id,
+                "user_id": self.user_id,
+                "iat": issued_at,
+                "auth_time": issued_at,
+                "exp": issued_at + HOUR_SECONDS,
+                "email": f"{self.user_id.lower()}@example.com",
+                "firebase": {"identities": {}, "sign_in_provider": "password"},
+                **({"admin": True} if self.is_admin else {}),
+                **claims,
+            }
+        )
+
+    def headers(self, **claims: Any) -> dict[str, str]:
+        return bearer(self.token(**claims))
+
+
+class Known:
+    """Tokens that are known by name; only `good` is an App Check token."""
+
+    def __init__(self, **claims: Mapping[str, Any]) -> None:
+        self._claims = claims
+
+    def claims(self, id_token: str) -> Mapping[str, Any]:
+        if id_token not in self._claims:
+            raise Unauthenticated("unknown")
+        return self._claims[id_token]
+
+    def check_app(self, app_check_token: str) -> None:
+        if app_check_token != "good":
+            raise Unauthenticated("no app")
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def unsigned(payload: Any) -> str:
+    """A token as the Auth emulator makes them: without a signature."""
+    parts = [{"alg": "none", "typ": "JWT"}, payload]
+    return ".".join([*(_segment(part) for part in parts), ""])
+
+
+def _segment(part: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+@cache
+def _app(project_id: str) -> firebase_admin.App:
+    return firebase_admin.initialize_app(options={"projectId": project_id}, name=f"identities-{project_id}")
