@@ -1,0 +1,200 @@
+"""Jobs that send made-up requests, each in a process of its own, and judge the answers by functions/openapi.yaml."""
+
+import copy
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi import checks
+
+from description import Answer, Description
+from odd_requests import Target, raw_requests, single_oddities
+from projects import SEED as SHIPPED
+from shop import Shop
+from wire import RawRequest, Wire
+
+# Another seed makes other requests: HYPOTHESIS_FUZZ_SEED=2 ./run-tests.sh tests/emulator/test_openapi_fuzz.py
+SEED = int(os.environ.get("HYPOTHESIS_FUZZ_SEED", "1"))
+PROCESSES = 3
+CONFORMANCE = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+# A sound request may name a report that is not there, or a key that was used.
+SOUND = {200, 404, 422}
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+
+
+@cache
+def api() -> Description:
+    return Description()
+
+
+@dataclass
+class Outcome:
+    """What came of some requests; `accepted` has the function, method and body of each 200."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    accepted: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def judge(self, function: str, method: str, answer: Answer, request: object) -> None:
+        self.statuses[answer.status] += 1
+        if answer.status == 200:
+            self.accepted.append((function, method, answer.body))
+        for problem in api().problems(function, method, answer):
+            self.add(problem, answer, request)
+        if answer.status >= 500:
+            self.add("nothing was to fail", answer, request)
+
+    def add(self, problem: str, answer: Answer, request: object) -> None:
+        self.problems.append(f"{problem}: {answer.status} {answer.body[:300]!r} to {request!r:.1000}")
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(self.statuses + other.statuses, self.problems + other.problems, self.accepted + other.accepted)
+
+
+class Job(Protocol):
+    """So many requests to one server."""
+
+    def run(self, number: int) -> Outcome:
+        """Sends them; the number is the seed of those that are made up."""
+
+
+@dataclass(frozen=True)
+class OddJob:
+    """Requests with one odd thing each, until all odd things were sent."""
+
+    target: Target
+    port: int
+
+    def run(self, number: int) -> Outcome:
+        outcome = Outcome()
+        with Wire(self.port) as wire:
+            for request in single_oddities(self.target):
+                outcome.judge(self.target.function, request.method, wire.send(request), request)
+        return outcome
+
+
+@dataclass(frozen=True)
+class RawJob:
+    """Requests that no client should send, byte by byte."""
+
+    target: Target
+    port: int
+    tokens: Sequence[bytes]
+    token_share: float
+    count: int
+
+    def run(self, number: int) -> Outcome:
+        outcome = Outcome()
+        with Wire(self.port) as wire:
+
+            @made_up(number, self.count)
+            @given(raw_requests(self.target, self.tokens, self.token_share))
+            def send(request: RawRequest) -> None:
+                outcome.judge(self.target.function, request.method, wire.send(request), request)
+
+            send()
+        return outcome
+
+
+@dataclass(frozen=True)
+class DescribedJob:
+    """Requests that Schemathesis derives from the description of one operation: sound ones, or such as break it."""
+
+    shop: Shop
+    label: str
+    mode: GenerationMode
+    url: str
+    count: int
+
+    def run(self, number: int) -> Outcome:
+        outcome = Outcome()
+        operation = operations(self.shop)[self.label]
+        function = operation.path.removeprefix("/")
+        with requests.Session() as session:
+
+            @made_up(number, self.count)
+            @given(operation.as_strategy(generation_mode=self.mode))
+            def send(case: schemathesis.Case[Any]) -> None:
+                response = case.call(base_url=self.url, session=session)
+                headers = {name: values[0] for name, values in response.headers.items()}
+                answer = Answer(response.status_code, headers, response.content)
+                outcome.judge(function, case.method, answer, case)
+                # Of a parameter that is sent several times the first counts, and may be sound.
+                repeats = any(isinstance(value, list) for value in case.query.values())
+                refused = [] if repeats else [checks.negative_data_rejection]
+                try:
+                    case.validate_response(response, checks=[*CONFORMANCE, *refused])
+                except FailureGroup as failures:
+                    outcome.add(str(failures), answer, case)
+                if self.mode.is_positive and answer.status not in SOUND:
+                    outcome.add("a sound request was refused", answer, case)
+
+            send()
+        return outcome
+
+
+def run(jobs: Sequence[Job]) -> Outcome:
+    """All of them, side by side."""
+    # Not in threads, where Python 3.11 may fail to parse code, as Hypothesis does:
+    # https://github.com/python/cpython/issues/106905
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as processes:
+        return sum(processes.map(_run, enumerate(jobs)), Outcome())
+
+
+def made_up(number: int, count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Settings for so many requests; nothing is shrunk, since what was sent has changed the books."""
+    its = settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=[*HealthCheck],
+    )
+    return lambda test: seed(SEED * 1_000 + number)(its(test))
+
+
+@cache
+def operations(shop: Shop) -> dict[str, Operation]:
+    """What is described, but for users, options and ids: these exist, so that sound requests find something."""
+    document = copy.deepcopy(api().document)
+    schemas = document["components"]["schemas"]
+    catalog = {name: {"enum": [*SHIPPED[f"{name}s"]]} for name in ("style", "color", "size")}
+    schemas["GenerationOrder"]["required"].append("userId")
+    schemas["GenerationOrder"]["properties"] |= {**catalog, "userId": {"const": "rich"}}
+    schemas["GrantOrder"]["properties"] |= {"userId": {"enum": ["rich", "newcomer"]}, "credits": {"enum": [1, 1_000]}}
+    existing = {
+        "/getGenerationRequest": {"generationRequestId": [shop.completed_id, shop.failed_id]},
+        "/listGenerationRequests": {"userId": ["reader"], "pageToken": [shop.request_token]},
+        "/getUserCredits": {"userId": ["reader"], "pageToken": [shop.entry_token]},
+    }
+    for path, its in existing.items():
+        parameters = [dict(api().resolved(part)) for part in document["paths"][path]["get"]["parameters"]]
+        for parameter in parameters:
+            if parameter["name"] in its:
+                values = {"type": "string", "enum": its[parameter["name"]]}
+                parameter |= {"schema": values, "required": parameter["name"] != "pageToken"}
+        document["paths"][path]["get"]["parameters"] = parameters
+    found = schemathesis.openapi.from_dict(document).get_all_operations()
+    return {result.ok().label: result.ok() for result in found if isinstance(result, Ok)}
+
+
+def _run(numbered: tuple[int, Job]) -> Outcome:
+    number, job = numbered
+    return job.run(number)
