@@ -10,7 +10,7 @@ from emulator_config import ROOT
 from run_tests import VENV, clean_environment
 from supervise import Signals, say
 
-NAMES = ("latency", "load", "weekly_report")
+NAMES = ("history", "latency", "load", "weekly_report")
 
 
 def main(name: str, options: list[str]) -> int:
