@@ -1,7 +1,7 @@
 """Prints latency, throughput, Firestore round trips per call, and import time.
 
-    benchmarks/run.sh latency                        on a Firestore emulator of its own
-    python -m benchmarks.latency [OPTIONS]           on the one that FIRESTORE_EMULATOR_HOST names
+    benchmarks/run.sh latency                        on emulators of its own
+    python -m benchmarks.latency [OPTIONS]           on those that the emulators' variables name
 
 One functions-framework process (gunicorn, THREADS=32) per function; getUserCredits gives a page of 50 entries. The
 rounds are interleaved: each runs every case once, every other one in reverse, and the first is a warm-up that is not
@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from benchmarks import ROOT
 from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms
 from errors import ApiError
 from handlers import Call
+from identities import Account
 from projects import Project
 from rpcs import counting_client
 from servers import FunctionServer
@@ -89,10 +91,15 @@ def _print_latencies(rounds: int, seconds: float) -> None:
     with ExitStack() as servers:
         generate = servers.enter_context(FunctionServer("createGenerationRequest", buying.id))
         credits = servers.enter_context(FunctionServer("getUserCredits", reading.id))
-        cases = [*_buying_cases(buying, generate.port), *_reading_cases(reading, credits.port)]
+        checked = servers.enter_context(FunctionServer("createGenerationRequest", buying.id, REQUIRE_AUTH="true"))
+        cases = [
+            *_buying_cases(buying, generate.port),
+            *_checked_cases(buying, checked.port),
+            *_reading_cases(reading, credits.port),
+        ]
         history = _run_rounds(cases, rounds, seconds)
     print(f"\nLatency and throughput: medians of {rounds} rounds of {seconds:g} s; in brackets the rounds' range")
-    print(f"{'function':<24} {'clients':>7} {'users':>5} {'p50 ms':>18} {'p95 ms':>18} {'answers/s':>18}  answers")
+    print(f"{'function':<30} {'clients':>7} {'users':>5} {'p50 ms':>18} {'p95 ms':>18} {'answers/s':>18}  answers")
     for case, shown in zip(cases, history, strict=True):
         _print_case(case, shown)
     one, many = (
@@ -107,6 +114,20 @@ def _buying_cases(project: Project, port: int) -> list[Case]:
         Case("createGenerationRequest", clients, users, port, _new_users(project, users), _buy)
         for clients, users in ((1, 1), (8, 8), (8, 1), (32, 32), (32, 1))
     ]
+
+
+def _checked_cases(project: Project, port: int) -> list[Case]:
+    """The same with an ID token, which the function checks with the Auth emulator each time."""
+
+    def new_accounts(count: int) -> list[str]:
+        accounts = [Account.new(project.id) for _ in range(count)]
+        return [project.add_user(OPENING_CREDITS, account.user_id) for account in accounts]
+
+    def buy(client: Client, user_id: str) -> Answer:
+        return client.post(image_order(user_id), Account(project.id, user_id).headers())
+
+    name = "createGenerationRequest, token"
+    return [Case(name, clients, clients, port, partial(new_accounts, clients), buy) for clients in (1, 8, 32)]
 
 
 def _new_users(project: Project, count: int) -> Callable[[], Sequence[str]]:
@@ -173,7 +194,7 @@ def _print_case(case: Case, rounds: Sequence[Round]) -> None:
     ]
     answers = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
     columns = " ".join(f"{figure:>18}" for figure in figures)
-    print(f"{case.function:<24} {case.clients:>7} {case.users:>5} {columns}  {answers}")
+    print(f"{case.function:<30} {case.clients:>7} {case.users:>5} {columns}  {answers}")
 
 
 def _print_round_trips() -> None:

@@ -1,4 +1,4 @@
-"""Starts a Firestore emulator on free ports, runs one benchmark against it and ends both. run.sh becomes this."""
+"""Starts the Auth and Firestore emulators on free ports, runs one benchmark and ends both. run.sh becomes this."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ def main(name: str, options: list[str]) -> int:
     try:
         benchmark = shlex.join([str(VENV / "python"), "-m", f"benchmarks.{name}", *options])
         command = [os.environ["FIREBASE"], "emulators:exec", "--project", run.project]
-        command += ["--config", str(run.config_file), "--only", "firestore"]
+        command += ["--config", str(run.config_file), "--only", "auth,firestore"]
         env = clean_environment(os.environ) | {
             "FUNCTIONS_FRAMEWORK": str(ROOT / "functions" / "venv" / "bin" / "functions-framework"),
             "PYTHONUNBUFFERED": "1",
