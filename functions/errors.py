@@ -49,8 +49,8 @@ class InvalidRequest(ApiError):
         self.problems = problems
 
     @classmethod
-    def of_field(cls, field: str, message: str) -> "InvalidRequest":
-        return cls(message, [FieldProblem(field, message)])
+    def of_field(cls, field: str, message: str, allowed: Sequence[str] | None = None) -> "InvalidRequest":
+        return cls(message, [FieldProblem(field, message, allowed)])
 
 
 class InsufficientCredits(ApiError):

@@ -157,7 +157,7 @@ def format_parameter(value: str | None) -> bool:
         InvalidRequest: it is neither json nor html.
     """
     if value is not None and value not in FORMATS:
-        raise InvalidRequest.of_field("format", f"format must be {' or '.join(FORMATS)}.")
+        raise InvalidRequest.of_field("format", f"format must be {' or '.join(FORMATS)}.", FORMATS)
     return value == PAGE_FORMAT
 
 
@@ -176,7 +176,7 @@ def idempotency_key(value: str | None) -> str | None:
 def _status_parameter(value: str | None) -> str | None:
     if value is None or value in STATUSES:
         return value
-    raise InvalidRequest.of_field("status", f"status must be one of {', '.join(STATUSES)}.")
+    raise InvalidRequest.of_field("status", f"status must be one of {', '.join(STATUSES)}.", STATUSES)
 
 
 def _user_id_parameter(value: str | None) -> str:

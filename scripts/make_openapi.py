@@ -135,7 +135,8 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "The report as JSON or as a page for a browser.",
     ),
     "purchaseKey": key(
-        "One for each purchase. Sent again with the same body, it gives the first answer again and buys nothing.",
+        "One for each purchase. Sent again with the same body, it gives the first answer again and buys nothing, "
+        "also where that answer was that the model failed. To try again after that, send a new key.",
         required=False,
         example=openapi_examples.KEY,
     ),

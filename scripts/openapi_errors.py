@@ -149,7 +149,7 @@ def response(classes: Sequence[type[ApiError]]) -> dict[str, Any]:
     content = {"schema": schema, "examples": {name: reference(name, "examples") for name in shown}}
     headers = _headers([_BY_CLASS[SAME_AS.get(error, error)] for error in classes])
     return {
-        "description": " ".join(meaning(error) for error in classes),
+        "description": _one_of([meaning(error) for error in classes if error not in SAME_AS]),
         **({"headers": headers} if headers else {}),
         "content": {"application/json": content},
     }
@@ -161,6 +161,10 @@ def meaning(error: type[ApiError]) -> str:
     found = re.fullmatch(r"\d{3}: (.)(.*)", text)
     assert found, f"the docstring of {error.__name__} must begin with its HTTP status"
     return found[1].upper() + found[2]
+
+
+def _one_of(meanings: Sequence[str]) -> str:
+    return meanings[0] if len(meanings) == 1 else "One of:\n\n" + "".join(f"- {meaning}\n" for meaning in meanings)
 
 
 def _headers(shapes: Sequence[Shape]) -> dict[str, Any]:

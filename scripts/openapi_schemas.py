@@ -359,11 +359,13 @@ WEEKLY_REPORT = closed(
         "generatedAt": TIME,
     },
 )
+# Not `false`, which generators of clients do not know.
+NOTHING: Schema = {"not": {}}
 OLDER_REPORT: Schema = {
     "type": "object",
     "description": "A report of an older form. Its fields are those of its time.",
     "required": ["reportId"],
-    "properties": {"reportId": REPORT_ID, "generatedAt": False},
+    "properties": {"reportId": REPORT_ID, "generatedAt": NOTHING},
 }
 
 SCHEMAS: Mapping[str, Schema] = {

@@ -129,6 +129,9 @@ def follow(signals: Signals, emulators: Supervised, log: BinaryIO) -> str | None
 def welcome(run: EmulatorRun, export: bool) -> str:
     url = run.functions_url
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
+    settings = emulator_config.read_settings(".env", f".env.{run.project}", ".env.local")
+    needs_token = os.environ.get("REQUIRE_AUTH", settings.get("REQUIRE_AUTH", "true")).strip("\"'") != "false"
+    hint = "REQUIRE_AUTH is true: each of these needs a token (README, Who may call).\n" if needs_token else ""
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""
 Functions  {url}
@@ -136,7 +139,7 @@ Firestore  {run.address("firestore")}
 Auth       http://{run.address("auth")}
 UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
 
-Try:
+{hint}Try:
   curl '{url}/getUserCredits?userId=testUser1'
   curl -X POST '{url}/createGenerationRequest' -H 'Content-Type: application/json' \\
     -d '{body}'

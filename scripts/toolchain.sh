@@ -199,6 +199,7 @@ need_firestore() {
     [ -n "$jar" ] || fail "The Firestore emulator could not be downloaded (${logs#"$PWD/"}/firestore-download.log)." \
         "Install the Cloud SDK's instead: gcloud components install cloud-firestore-emulator" \
         "(Debian, Ubuntu: apt install google-cloud-cli-firestore-emulator), then try again."
+    note "The Firestore emulator could not be downloaded: the Cloud SDK's is used."
     export FIRESTORE_EMULATOR_BINARY_PATH="$toolchain/firestore-launcher.jar"
     "$PYTHON" scripts/emulator_files.py launcher "$jar" "$FIRESTORE_EMULATOR_BINARY_PATH"
 }
