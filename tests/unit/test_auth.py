@@ -1,6 +1,8 @@
 """The gate: which headers make which caller."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -62,6 +64,20 @@ def test_app_check_comes_before_the_token() -> None:
     for app_check_token in (None, "", "bad"):
         with pytest.raises(Unauthenticated, match="no app"):
             gate.caller("Bearer ann", app_check_token)
+
+
+def test_threads_that_come_at_once_share_one_connection() -> None:
+    """The first tokens of a cold start are checked by one client, whoever makes it."""
+    tokens = FirebaseTokens(PROJECT, timeout_seconds=1)
+    together = threading.Barrier(16)
+
+    def connect(_: int) -> Any:
+        together.wait()
+        return tokens._connection()
+
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(connect, range(16)))
+    assert all(connection is found[0] for connection in found)
 
 
 @pytest.mark.parametrize("change", [{}, {"aud": ["projects/other"]}, {"iss": "https://evil/"}, {"exp": 1}])

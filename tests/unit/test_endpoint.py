@@ -1,5 +1,6 @@
 """The boundary: what comes back of a handler that fails, and what the log keeps of it."""
 
+import io
 import json
 import time
 from typing import Any
@@ -45,6 +46,16 @@ def test_what_was_not_foreseen_is_found_by_its_id(capsys: pytest.CaptureFixture[
     assert logged["places"][1].startswith("ValueError: ")
     assert all("failing" in place for place in logged["places"])
     assert SECRET not in line
+
+
+def test_a_body_that_nobody_reads_is_discarded() -> None:
+    """A stranger's is read to its end, so that the answer arrives, and nothing of it is kept in memory."""
+    body = io.BytesIO(b"x" * 1_000_000)
+    stranger = Request(EnvironBuilder(method="POST", input_stream=body, content_length=1_000_000).get_environ())
+    response = BOUNDARY.serve(stranger, Route({"POST": failing}, reads_body=True))
+    assert response.status_code == 401
+    assert body.read() == b""
+    assert stranger.get_data() == b""
 
 
 @pytest.mark.parametrize("trace", ["", "/1", "ü", '"}', "\n"])
