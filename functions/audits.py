@@ -31,7 +31,7 @@ class Audits:
         paths = [records.user_path(user_id), records.in_flight_path(user_id)]
         documents = self._db.read(paths)
         user, in_flight = (documents[path] for path in paths)
-        entries = self._all(Query(f"{user.path}/{database.TRANSACTIONS}", limit=AUDIT_PAGE_SIZE), user)
+        entries = self._all(Query(records.entries_path(user_id), limit=AUDIT_PAGE_SIZE), user)
         mine = (("userId", "==", user_id),)
         requests = self._all(Query(database.GENERATION_REQUESTS, where=mine, limit=AUDIT_PAGE_SIZE), user)
         return consistency.violations(user, entries, requests, in_flight, self._clock() - self._grace)
@@ -55,10 +55,7 @@ class Audits:
                     yield "", [f"{request.path} belongs to no user"]
 
     def _exists(self, user_id: str) -> bool:
-        if not database.is_plain_id(user_id, records.MAX_USER_ID_LENGTH):
-            return False
-        path = records.user_path(user_id)
-        return self._db.read([path])[path].data is not None
+        return records.is_user_id(user_id) and self._db.read_one(records.user_path(user_id)).data is not None
 
     def _all(self, query: Query, as_of: Document) -> list[Document]:
         return [document for page in self._db.pages(query, as_of.read_time) for document in page]

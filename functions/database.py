@@ -251,6 +251,14 @@ class Database:
         """
         return self._persist(lambda attempts: self._read_once(paths, attempts), _RETRIED_READS)
 
+    def read_one(self, path: str) -> Document:
+        """Reads one document in one round trip.
+
+        Raises:
+            Unavailable: Firestore did not answer in time.
+        """
+        return self.read([path])[path]
+
     def query(self, query: Query, read_time: datetime | None = None) -> list[Document]:
         """Runs a query in one round trip; as of `read_time` where that is given.
 

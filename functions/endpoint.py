@@ -61,7 +61,7 @@ class Boundary:
     def serve(self, request: Request, route: Route) -> Response:
         """Runs the method's handler and renders its answer, or whatever it raises."""
         began_at_seconds = self.monotonic()
-        with logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project):
+        with self._traced(request):
             if self._is_preflight(request):
                 response = _preflight(route)
             else:
@@ -76,13 +76,16 @@ class Boundary:
         Raises:
             ScheduledRunFailed: it did not get done, so that Cloud Scheduler tries again.
         """
-        with logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project):
+        with self._traced(request):
             try:
                 run()
             # The boundary, as above: the server would log whatever words the exception has.
             except Exception as error:  # noqa: BLE001
                 logs.error("scheduled run failed", places=logs.where(error))
                 raise ScheduledRunFailed(type(error).__name__) from None
+
+    def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
+        return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
 
     def _is_preflight(self, request: Request) -> bool:
         asks = "Access-Control-Request-Method" in request.headers
@@ -160,7 +163,7 @@ def _size(headers: Headers) -> int:
 
 
 def _json_object(request: Request) -> Mapping[str, Any]:
-    # Read by hand: a limit set on the request would also stop functions-framework, which reads the rest afterwards.
+    # Read by hand: a limit set on the request would also stop what discards the rest.
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
     raw = _read(request)

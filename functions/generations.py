@@ -32,8 +32,7 @@ class Generations:
             GenerationNotFound: there is none of this id.
             BrokenDocument: it does not hold what it must.
         """
-        path = records.request_path(request_id)
-        document = self._db.read([path])[path]
+        document = self._db.read_one(records.request_path(request_id))
         if document.data is None:
             raise GenerationNotFound()
         return records.generation(document)

@@ -16,6 +16,7 @@ from catalog import CatalogCache
 from errors import GenerationFailed, InvalidRequest, PermissionDenied, ReportNotFound, Unavailable, UserNotFound
 from generations import Generations
 from ledger import GenerationRequest, Ledger, Reservation, Settled
+from records import is_user_id
 from reports import Report, Reports, Window
 from validation import PageAsked
 
@@ -251,7 +252,7 @@ def _for_user(call: Call) -> Mapping[str, Any]:
     if named is None:
         return {**call.body, "userId": call.caller.user_id}
     # What is no user's id is left to validation, which names it with every other bad field.
-    if validation.is_user_id(named):
+    if is_user_id(named):
         _must_be_allowed(call.caller, named)
     return call.body
 

@@ -186,8 +186,7 @@ class Ledger:
             IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
             Unavailable: Firestore did not answer in time.
         """
-        path = records.request_path(request_id_of(request.user_id, idempotency_key))
-        existing = self._db.read([path])[path]
+        existing = self._db.read_one(records.request_path(request_id_of(request.user_id, idempotency_key)))
         if existing.data is None:
             return None
         earlier = _earlier(existing, existing.data, request, attempt_id="")
@@ -315,7 +314,7 @@ class Ledger:
 
     def has_history(self, user_id: str) -> bool:
         """Whether a user has, or once had, a balance that moved; one round trip."""
-        return bool(self._db.query(Query(f"{records.user_path(user_id)}/{database.TRANSACTIONS}", limit=1)))
+        return bool(self._db.query(Query(records.entries_path(user_id), limit=1)))
 
     def balance(self, user_id: str) -> int:
         """The balance; one round trip.
@@ -324,8 +323,7 @@ class Ledger:
             UserNotFound: there is no such user.
             BrokenDocument: the balance is no integer of at least 0.
         """
-        path = records.user_path(user_id)
-        return records.balance(self._db.read([path])[path])
+        return records.balance(self._db.read_one(records.user_path(user_id)))
 
     def statement(self, user_id: str, page_size: int, after_entry_id: str | None = None) -> Statement:
         """The balance and a page of the history, newest first, both as of one moment; two round trips.
@@ -335,7 +333,7 @@ class Ledger:
             InvalidRequest: there is no entry `after_entry_id`.
             BrokenDocument: the balance is no integer of at least 0.
         """
-        history = Query(f"{records.user_path(user_id)}/{database.TRANSACTIONS}", order_by="timestamp", descending=True)
+        history = Query(records.entries_path(user_id), order_by="timestamp", descending=True)
         after_path = records.entry_path(user_id, after_entry_id) if after_entry_id else None
         page = paging.page_of(self._db, user_id, history, page_size, after_path)
         return Statement(page.balance_credits, [records.entry(found) for found in page.documents], page.last_id)

@@ -48,12 +48,21 @@ class Generation:
     updated_at: datetime
 
 
+def is_user_id(value: Any) -> bool:
+    """Whether a value has the form of a user's id."""
+    return isinstance(value, str) and database.is_plain_id(value, MAX_USER_ID_LENGTH)
+
+
 def user_path(user_id: str) -> str:
     return f"{database.USERS}/{user_id}"
 
 
+def entries_path(user_id: str) -> str:
+    return f"{user_path(user_id)}/{database.TRANSACTIONS}"
+
+
 def entry_path(user_id: str, entry_id: str) -> str:
-    return f"{user_path(user_id)}/{database.TRANSACTIONS}/{entry_id}"
+    return f"{entries_path(user_id)}/{entry_id}"
 
 
 def request_path(request_id: str) -> str:
@@ -106,9 +115,9 @@ def must_not_exist(entry: Document) -> None:
 
 def user_id(request: Document) -> str:
     user_id = existing(request).get("userId")
-    if not isinstance(user_id, str) or not database.is_plain_id(user_id, MAX_USER_ID_LENGTH):
+    if not is_user_id(user_id):
         raise BrokenDocument(request.path, "userId must be a user's id")
-    return user_id
+    return str(user_id)
 
 
 def existing(document: Document) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from consistency import COMPLETED, FAILED, PENDING
 from database import is_plain_id
 from errors import FieldProblem, InvalidRequest
 from ledger import GenerationRequest, Grant
-from records import MAX_USER_ID_LENGTH
+from records import MAX_USER_ID_LENGTH, is_user_id
 
 MAX_PROMPT_LENGTH = 4_000
 MAX_ENTRY_ID_LENGTH = 300
@@ -87,11 +87,6 @@ def grant_request(body: Mapping[str, Any], key: str | None, granted_by: str | No
     if problems:
         raise InvalidRequest(_in_words(given, problems), problems)
     return Grant(given["userId"], given["credits"], given["reason"], granted_by), given[KEY_HEADER]
-
-
-def is_user_id(value: Any) -> bool:
-    """Whether a value has the form of a user's id."""
-    return isinstance(value, str) and is_plain_id(value, MAX_USER_ID_LENGTH)
 
 
 def request_id_parameter(value: str | None) -> str:
@@ -262,7 +257,7 @@ def _surrogate_problem(field: str, text: str) -> FieldProblem | None:
 
 
 def _user_id_problem(value: str) -> str | None:
-    if is_plain_id(value, MAX_USER_ID_LENGTH):
+    if is_user_id(value):
         return None
     return (
         f"Invalid userId. It must have 1 to {MAX_USER_ID_LENGTH} characters, none of them '/' or a control character, "
