@@ -14,16 +14,12 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
-from datetime import UTC, datetime, timedelta
-
-from google.cloud import firestore
 
 from benchmarks.clients import Client
 from projects import Project
 from servers import FunctionServer
 
 USER = "reader"
-BATCH = 500
 
 
 def main() -> None:
@@ -103,24 +99,8 @@ def _median_ms(act: Callable[[], None], calls: int) -> float:
 def _with_history(entries: int) -> Project:
     project = Project.seeded()
     project.add_user(0, USER)
-    _add_entries(project.client, entries)
+    project.add_history(USER, entries)
     return project
-
-
-def _add_entries(client: firestore.Client, entries: int) -> None:
-    began_at = datetime(2026, 1, 5, tzinfo=UTC)
-    for first in range(0, entries, BATCH):
-        batch = client.batch()
-        for number in range(first, min(first + BATCH, entries)):
-            entry = {
-                "type": "deduction",
-                "credits": 1,
-                "balanceAfter": entries - 1 - number,
-                "generationRequestId": f"{number}",
-                "timestamp": began_at + timedelta(seconds=number),
-            }
-            batch.set(client.document(f"users/{USER}/transactions/{number}-deduction"), entry)
-        batch.commit()
 
 
 if __name__ == "__main__":

@@ -34,11 +34,15 @@ class EmulatorRun:
     config_file: Path
     work_dir: Path
     ports: dict[str, int]
-    region: str
+    settings: Mapping[str, str]
 
     @property
     def functions_url(self) -> str:
-        return f"http://{HOST}:{self.ports['functions']}/{self.project}/{self.region}"
+        return f"http://{HOST}:{self.ports['functions']}/{self.project}/{self.setting('REGION', 'us-central1')}"
+
+    def setting(self, name: str, default: str) -> str:
+        """A setting of the functions in this run, without the quotes that it may have in its file."""
+        return self.settings.get(name, default).strip("\"'")
 
     def address(self, emulator: str) -> str:
         return f"{HOST}:{self.ports[emulator]}"
@@ -160,8 +164,7 @@ def _write(
     (work_dir / f".env.{project}").write_text("".join(env_lines), encoding="utf-8")
     config_file = ROOT / f".firebase-{name}.json"
     config_file.write_text(json.dumps(config, indent=2), encoding="utf-8")
-    region = settings.get("REGION", "us-central1").strip("\"'")
-    return EmulatorRun(project, config_file, work_dir, ports, region)
+    return EmulatorRun(project, config_file, work_dir, ports, settings)
 
 
 def _quoted(value: str) -> str:

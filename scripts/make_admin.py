@@ -7,13 +7,18 @@ is immediate, since the user's tokens are revoked.
 
 import argparse
 import sys
+from pathlib import Path
 
 import firebase_admin
 from firebase_admin import auth
 from firebase_admin.exceptions import FirebaseError
 from google.auth.exceptions import DefaultCredentialsError
 
-CLAIM = "admin"
+from project_client import exit_without_credentials
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
+
+from auth import ADMIN_CLAIM
 
 
 def main() -> int:
@@ -29,12 +34,7 @@ def main() -> int:
         print(f"{options.project} has no user {options.user}.", file=sys.stderr)
         return 1
     except DefaultCredentialsError:
-        print(
-            "There are no credentials for a real project: gcloud auth application-default login. "
-            "For the emulator, set FIREBASE_AUTH_EMULATOR_HOST=127.0.0.1:9099.",
-            file=sys.stderr,
-        )
-        return 1
+        exit_without_credentials("FIREBASE_AUTH_EMULATOR_HOST=127.0.0.1:9099")
     except (FirebaseError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,9 +44,9 @@ def main() -> int:
 def set_admin(user: str, is_admin: bool, app: firebase_admin.App) -> str:
     """Sets or removes the claim, leaving the user's other claims as they are; tells what the user has to do."""
     found = one_user(user, is_admin, app)
-    claims = {name: value for name, value in (found.custom_claims or {}).items() if name != CLAIM}
+    claims = {name: value for name, value in (found.custom_claims or {}).items() if name != ADMIN_CLAIM}
     if is_admin:
-        auth.set_custom_user_claims(found.uid, {**claims, CLAIM: True}, app)
+        auth.set_custom_user_claims(found.uid, {**claims, ADMIN_CLAIM: True}, app)
         return f"User {found.uid} is an admin from the next sign-in on."
     auth.set_custom_user_claims(found.uid, claims, app)
     auth.revoke_refresh_tokens(found.uid, app)

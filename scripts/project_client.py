@@ -1,6 +1,7 @@
 """The Firestore client of a script: the emulator's where FIRESTORE_EMULATOR_HOST is set, else the project's."""
 
 import sys
+from typing import NoReturn
 
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import firestore
@@ -11,7 +12,12 @@ def project_client(project: str) -> firestore.Client:
     try:
         return firestore.Client(project=project)
     except DefaultCredentialsError:
-        sys.exit(
-            "There are no credentials for a real project: gcloud auth application-default login. "
-            "For the emulator, set FIRESTORE_EMULATOR_HOST=127.0.0.1:8080."
-        )
+        exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
+
+
+def exit_without_credentials(emulator: str) -> NoReturn:
+    """Ends the script and says how to get credentials, or which variable names the emulator."""
+    sys.exit(
+        "There are no credentials for a real project: gcloud auth application-default login. "
+        f"For the emulator, set {emulator}."
+    )

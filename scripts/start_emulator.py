@@ -129,8 +129,7 @@ def follow(signals: Signals, emulators: Supervised, log: BinaryIO) -> str | None
 def welcome(run: EmulatorRun, export: bool) -> str:
     url = run.functions_url
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
-    settings = emulator_config.read_settings(".env", f".env.{run.project}", ".env.local")
-    needs_token = os.environ.get("REQUIRE_AUTH", settings.get("REQUIRE_AUTH", "true")).strip("\"'") != "false"
+    needs_token = run.setting("REQUIRE_AUTH", "true") != "false"
     hint = "REQUIRE_AUTH is true: each of these needs a token (README, Who may call).\n" if needs_token else ""
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""

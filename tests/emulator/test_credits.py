@@ -38,14 +38,9 @@ def test_pages_give_each_entry_once_while_new_ones_arrive(
     user_id = shared_project.add_user(50)
     bought = [generate.post(order(user_id)).json()["generationRequestId"] for _ in range(7)]
     seen: list[str] = []
-    query: dict[str, str] = {"userId": user_id, "pageSize": "3"}
-    while True:
-        page = credits_of.get(**query).json()
+    for page in credits_of.pages(userId=user_id, pageSize="3"):
         seen += [entry["generationRequestId"] for entry in page["transactions"]]
         assert generate.post(order(user_id)).status_code == 200
-        if "nextPageToken" not in page:
-            break
-        query["pageToken"] = page["nextPageToken"]
     assert seen == bought[::-1]
 
 

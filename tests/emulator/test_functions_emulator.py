@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
+from identities import signed_in
 from projects import ROOT, Project
 from servers import wait_until
 
@@ -95,14 +96,9 @@ def test_the_imported_data_is_the_seed(imported: Project) -> None:
 
 def test_the_accounts_can_sign_in() -> None:
     """The Auth emulator has an account for each user, uid = user id."""
-    host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
     for user_id in ("testUser1", "testUser2"):
-        response = requests.post(
-            f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=any",
-            json={"email": f"{user_id.lower()}@example.com", "password": user_id, "returnSecureToken": True},
-            timeout=30,
-        )
-        assert response.json()["localId"] == user_id
+        email = f"{user_id.lower()}@example.com"
+        assert signed_in("signInWithPassword", email=email, password=user_id)["localId"] == user_id
 
 
 def test_the_functions_emulator_gives_the_contracts_errors(base: str) -> None:
@@ -131,14 +127,15 @@ def test_the_functions_emulator_serves_a_crowd(base: str, imported: Project) -> 
 
     def buy(_: int) -> int:
         statuses: list[int] = []
-        wait_until(lambda: statuses.append(post(base, body)) or statuses[-1] != 429, "an end", 120)  # type: ignore[func-returns-value]
+
+        def ended() -> bool:
+            statuses.append(requests.post(f"{base}/createGenerationRequest", json=body, timeout=120).status_code)
+            return statuses[-1] != 429
+
+        wait_until(ended, "an end", 120)
         return statuses[-1]
 
     with ThreadPoolExecutor(32) as clients:
         assert sorted(clients.map(buy, range(32))) == [200] * 20 + [400] * 12
     assert imported.balance(user_id) == 0
     assert [entry["balanceAfter"] for entry in imported.entries(user_id)] == list(range(19, -1, -1))
-
-
-def post(base: str, body: dict[str, str]) -> int:
-    return requests.post(f"{base}/createGenerationRequest", json=body, timeout=120).status_code

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from assembly import assembled, audits_of
+from assembly import assembled, audits_of, new_id
 from contract import error_of, order
-from ledger import GenerationRequest, Reservation
+from ledger import Reservation
 from projects import Project
 from servers import FunctionServer
+from shop import reserved
 
 ORIGIN = "https://shop.example"
 LIMIT = 5
@@ -26,18 +27,15 @@ def limited(shared_project: Project) -> Iterator[FunctionServer]:
         yield server
 
 
-def reserved(project: Project, user_id: str) -> Reservation:
+def reserve(project: Project, user_id: str) -> Reservation:
     """A reservation whose model is still at work."""
-    request = GenerationRequest(user_id, "model-a", "anime", "neon", "512x512", None, 1)
-    reservation = assembled(lambda: project.client).ledger.reserve(request)
-    assert isinstance(reservation, Reservation)
-    return reservation
+    return reserved(assembled(lambda: project.client).ledger, user_id, new_id())
 
 
 def test_a_user_with_five_in_flight_has_to_wait(limited: FunctionServer, shared_project: Project) -> None:
     """The sixth gets 429 with Retry-After and writes nothing; each end, by image or refund, makes room for one."""
     user_id = shared_project.add_user(20)
-    flying = [reserved(shared_project, user_id) for _ in range(LIMIT)]
+    flying = [reserve(shared_project, user_id) for _ in range(LIMIT)]
     before = shared_project.everything()
     response = limited.post(order(user_id))
     error = error_of(response)
@@ -53,7 +51,7 @@ def test_a_user_with_five_in_flight_has_to_wait(limited: FunctionServer, shared_
     ledger = assembled(lambda: shared_project.client).ledger
     ledger.complete(flying[0], "https://image")
     assert limited.post(order(user_id)).status_code == 200
-    reserved(shared_project, user_id)
+    reserve(shared_project, user_id)
     assert limited.post(order(user_id)).status_code == 429
     ledger.refund(flying[1])
     assert limited.post(order(user_id)).status_code == 200
@@ -64,7 +62,7 @@ def test_a_released_reservation_makes_room(limited: FunctionServer, project: Pro
     """What crashed processes left counts until the sweep has refunded it."""
     user_id = project.add_user(20)
     for _ in range(LIMIT):
-        reserved(project, user_id)
+        reserve(project, user_id)
     with FunctionServer("createGenerationRequest", project.id, MAX_PENDING_PER_USER=str(LIMIT)) as server:
         assert server.post(order(user_id)).status_code == 429
         assembled(lambda: project.client, later_seconds=660).ledger.release_expired()

@@ -11,7 +11,7 @@ import requests
 from firebase_admin import auth
 
 from contract import error_of
-from identities import bearer
+from identities import app_of, bearer, signed_in
 from projects import SCRIPTS, Project
 from servers import FunctionServer
 
@@ -21,7 +21,7 @@ PASSWORD = "correct horse"
 @pytest.fixture(scope="module")
 def app() -> firebase_admin.App:
     """The project in which the Auth emulator signs people in."""
-    return firebase_admin.initialize_app(options={"projectId": os.environ["GCLOUD_PROJECT"]}, name="make-admin")
+    return app_of(os.environ["GCLOUD_PROJECT"])
 
 
 def make_admin(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -30,10 +30,7 @@ def make_admin(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def sign_in(email: str) -> str:
-    host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
-    url = f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=any"
-    body = {"email": email, "password": PASSWORD, "returnSecureToken": True}
-    return str(requests.post(url, json=body, timeout=30).json()["idToken"])
+    return signed_in("signInWithPassword", email=email, password=PASSWORD)["idToken"]
 
 
 def test_an_admin_is_made_and_unmade(app: firebase_admin.App) -> None:

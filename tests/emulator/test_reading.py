@@ -1,11 +1,9 @@
 """Reading over HTTP: one request, a user's requests, quotes, and a long history."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from contract import ORDER, error_of, order
 from identities import Account
@@ -13,7 +11,6 @@ from projects import Project
 from servers import FunctionServer
 
 LONG_HISTORY = 10_000
-BATCH = 500
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +85,9 @@ def test_requests_are_listed_newest_first_by_status_and_page_by_page(
     with FunctionServer("createGenerationRequest", shared_project.id, AI_FAILURE_RATE="1") as server:
         failed = error_of(server.post(order(user_id)))["details"]["generationRequestId"]
     seen: list[str] = []
-    query: dict[str, str] = {"userId": user_id, "pageSize": "2"}
-    while True:
-        page = many.get(**query).json()
+    for page in many.pages(userId=user_id, pageSize="2"):
         seen += [request["generationRequestId"] for request in page["generationRequests"]]
         assert generate.post(order(user_id)).status_code == 200
-        if "nextPageToken" not in page:
-            break
-        query["pageToken"] = page["nextPageToken"]
     assert seen == [failed, *reversed(bought)]
     [only] = many.get(userId=user_id, status="failed").json()["generationRequests"]
     assert (only["generationRequestId"], only["status"]) == (failed, "failed")
@@ -142,38 +134,10 @@ def test_a_history_of_10000_entries_is_paged_while_it_grows(
 ) -> None:
     """Each entry once and newest first, the balances in a chain, though a new one comes with each page."""
     user_id = shared_project.add_user(100)
-    add_history(shared_project, user_id)
+    added = shared_project.add_history(user_id, LONG_HISTORY, final_credits=100)
     seen: list[dict[str, Any]] = []
-    query: dict[str, str] = {"userId": user_id, "pageSize": "200"}
-    with requests.Session() as session:
-        while True:
-            page = session.get(credits_of.url, params=query, timeout=60).json()
-            seen += page["transactions"]
-            if "nextPageToken" not in page:
-                break
-            assert generate.post(order(user_id)).status_code == 200
-            query["pageToken"] = page["nextPageToken"]
-    assert [entry["id"] for entry in seen] == [entry_id(number) for number in reversed(range(LONG_HISTORY))]
+    for page in credits_of.pages(userId=user_id, pageSize="200"):
+        seen += page["transactions"]
+        assert generate.post(order(user_id)).status_code == 200
+    assert [entry["id"] for entry in seen] == added[::-1]
     assert [entry["balanceAfter"] for entry in seen] == list(range(100, 100 + LONG_HISTORY))
-
-
-def add_history(project: Project, user_id: str) -> None:
-    """10,000 deductions of one credit that end at a balance of 100, at times of which some are equal."""
-    began_at = datetime(2026, 1, 5, tzinfo=UTC)
-    entries = project.client.collection(f"users/{user_id}/transactions")
-    for first in range(0, LONG_HISTORY, BATCH):
-        batch = project.client.batch()
-        for number in range(first, first + BATCH):
-            entry = {
-                "type": "deduction",
-                "credits": 1,
-                "balanceAfter": 100 + LONG_HISTORY - 1 - number,
-                "generationRequestId": f"{number:06d}",
-                "timestamp": began_at + timedelta(seconds=number // 3),
-            }
-            batch.set(entries.document(entry_id(number)), entry)
-        batch.commit()
-
-
-def entry_id(number: int) -> str:
-    return f"{number:06d}-deduction"

@@ -23,9 +23,10 @@ from assembly import LEASE_SECONDS, assembled, audits_of
 from contract import order
 from errors import ApiError, GenerationFailed
 from handlers import Call, Caller, Services, create_generation_request, grant_credits
-from ledger import GenerationRequest, Ledger, Reservation
+from ledger import Ledger
 from projects import Project
 from rpcs import Interceptor, hooked_client
+from shop import reserved
 
 OPENING_CREDITS = 10
 COST_CREDITS = 1
@@ -128,11 +129,7 @@ def _release(case: Case, services: Services) -> str:
 
 
 def _reserve_only(case: Case) -> None:
-    body = case.body
-    request = GenerationRequest(
-        case.user_id, body["model"], body["style"], body["color"], body["size"], None, COST_CREDITS
-    )
-    assert isinstance(case.services().ledger.reserve(request, case.key), Reservation)
+    reserved(case.services().ledger, case.user_id, case.key)
 
 
 @dataclass(frozen=True)

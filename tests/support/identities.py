@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import firebase_admin
+import requests
 from firebase_admin import auth
 
 from errors import Unauthenticated
@@ -28,23 +30,23 @@ class Account:
     @classmethod
     def new(cls, project_id: str, user_id: str | None = None, is_admin: bool = False) -> "Account":
         account = cls(project_id, user_id or f"user-{uuid.uuid4().hex[:8]}", is_admin)
-        app = _app(project_id)
+        app = app_of(project_id)
         auth.create_user(uid=account.user_id, email=f"{account.user_id.lower()}@example.com", app=app)
         if is_admin:
             auth.set_custom_user_claims(account.user_id, {"admin": True}, app=app)
         return account
 
     def disable(self) -> "Account":
-        auth.update_user(self.user_id, disabled=True, app=_app(self.project_id))
+        auth.update_user(self.user_id, disabled=True, app=app_of(self.project_id))
         return self
 
     def delete(self) -> "Account":
-        auth.delete_user(self.user_id, app=_app(self.project_id))
+        auth.delete_user(self.user_id, app=app_of(self.project_id))
         return self
 
     def revoke(self) -> "Account":
         """Makes every token that was issued before now worthless."""
-        auth.revoke_refresh_tokens(self.user_id, app=_app(self.project_id))
+        auth.revoke_refresh_tokens(self.user_id, app=app_of(self.project_id))
         return self
 
     def token(self, age_seconds: int = 0, **claims: Any) -> str:
@@ -100,6 +102,17 @@ def _segment(part: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
+def signed_in(method: str, **body: str) -> dict[str, str]:
+    """A real sign-in to the Auth emulator's own project, by this method of its API: `localId`, `idToken` and more."""
+    host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
+    url = f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:{method}?key=any"
+    response = requests.post(url, json={**body, "returnSecureToken": True}, timeout=30)
+    response.raise_for_status()
+    answer: dict[str, str] = response.json()
+    return answer
+
+
 @cache
-def _app(project_id: str) -> firebase_admin.App:
+def app_of(project_id: str) -> firebase_admin.App:
+    """The Admin SDK's view of a project."""
     return firebase_admin.initialize_app(options={"projectId": project_id}, name=f"identities-{project_id}")

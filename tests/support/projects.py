@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from seed import load_catalog
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 
+HISTORY_BEGAN_AT = datetime(2026, 1, 5, tzinfo=UTC)
+MOST_WRITES = 500
 SEED = json.loads((SCRIPTS / "seed.json").read_text(encoding="utf-8"))
 
 
@@ -51,6 +54,27 @@ class Project:
         user_id = user_id or f"user-{uuid.uuid4().hex[:8]}"
         self.client.document(f"users/{user_id}").set({"credits": credits})
         return user_id
+
+    def add_history(self, user_id: str, entries: int, final_credits: int = 0) -> list[str]:
+        """Adds so many deductions of one credit, the last of which leaves `final_credits`; their ids, oldest first.
+
+        Three each have the same time, so that the id has to decide their order.
+        """
+        ids = [f"{number:06d}-deduction" for number in range(entries)]
+        ledger = self.client.collection(f"users/{user_id}/transactions")
+        for first in range(0, entries, MOST_WRITES):
+            batch = self.client.batch()
+            for number in range(first, min(first + MOST_WRITES, entries)):
+                entry = {
+                    "type": "deduction",
+                    "credits": 1,
+                    "balanceAfter": final_credits + entries - 1 - number,
+                    "generationRequestId": ids[number].removesuffix("-deduction"),
+                    "timestamp": HISTORY_BEGAN_AT + timedelta(seconds=number // 3),
+                }
+                batch.set(ledger.document(ids[number]), entry)
+            batch.commit()
+        return ids
 
     def get(self, path: str) -> dict[str, Any] | None:
         data: dict[str, Any] | None = self.client.document(path).get().to_dict()

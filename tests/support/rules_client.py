@@ -4,15 +4,13 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-import firebase_admin
 import requests
 from firebase_admin import auth
 
-from identities import bearer
+from identities import app_of, bearer, signed_in
 
 PASSWORD = "a-password"
 Json = dict[str, Any]
@@ -30,27 +28,23 @@ class RulesClient:
     def of_new_account(cls, project_id: str, user_id: str, claims: Json | None = None) -> "RulesClient":
         """Creates an account with a password and signs in with it; the project is the Auth emulator's own."""
         email = f"{uuid.uuid4().hex}@example.com"
-        auth.create_user(uid=user_id, email=email, password=PASSWORD, app=_app(project_id))
-        auth.set_custom_user_claims(user_id, claims, app=_app(project_id))
-        return cls._signed_in(project_id, "signInWithPassword", {"email": email, "password": PASSWORD})
+        auth.create_user(uid=user_id, email=email, password=PASSWORD, app=app_of(project_id))
+        auth.set_custom_user_claims(user_id, claims, app=app_of(project_id))
+        return cls._signed_in(project_id, "signInWithPassword", email=email, password=PASSWORD)
 
     @classmethod
     def of_new_guest(cls, project_id: str) -> "RulesClient":
         """Signs in with the provider that asks for nothing, `anonymous`: a user all the same, with a uid."""
-        return cls._signed_in(project_id, "signUp", {})
+        return cls._signed_in(project_id, "signUp")
 
     @classmethod
-    def _signed_in(cls, project_id: str, method: str, body: Json) -> "RulesClient":
-        host = os.environ["FIREBASE_AUTH_EMULATOR_HOST"]
-        url = f"http://{host}/identitytoolkit.googleapis.com/v1/accounts:{method}?key=any"
-        response = requests.post(url, json={**body, "returnSecureToken": True}, timeout=30)
-        response.raise_for_status()
-        answer = response.json()
+    def _signed_in(cls, project_id: str, method: str, **body: str) -> "RulesClient":
+        answer = signed_in(method, **body)
         return cls(project_id, answer["localId"], answer["idToken"])
 
     def claims(self) -> Json:
         """What the token says, where there is one."""
-        return dict(auth.verify_id_token(self.token, app=_app(self.project_id)))
+        return dict(auth.verify_id_token(self.token, app=app_of(self.project_id)))
 
     def get(self, path: str) -> requests.Response:
         return self._call("GET", f"/{path}")
@@ -120,8 +114,3 @@ def value(it: Any) -> Json:
 
 def _below(parent: str) -> str:
     return f"/{parent}" if parent else ""
-
-
-@cache
-def _app(project_id: str) -> firebase_admin.App:
-    return firebase_admin.initialize_app(options={"projectId": project_id}, name=f"rules-{project_id}")

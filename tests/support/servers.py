@@ -5,7 +5,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -97,6 +97,15 @@ class FunctionServer:
 
     def get(self, **query: str) -> requests.Response:
         return requests.get(self.url, params=query, timeout=60)
+
+    def pages(self, **query: str) -> Iterator[Any]:
+        """Each page of a list, by following nextPageToken; the next is asked for once the caller is done with one."""
+        while True:
+            page = self.get(**query).json()
+            yield page
+            if "nextPageToken" not in page:
+                return
+            query["pageToken"] = page["nextPageToken"]
 
     def exchange(self, raw: bytes) -> bytes:
         """Sends these bytes, ends the sending, and gives the answer."""
