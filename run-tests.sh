@@ -1,12 +1,28 @@
 #!/usr/bin/env bash
-# Runs every check and test; arguments go on to pytest. See scripts/run_tests.py.
+# Runs every check and test; --help says more.
 set -euo pipefail
 export CALLER_DIR="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Whatever ends this script before the tests do is a failure too, and has to say so.
-trap 'echo "FAILURE: the tools could not be prepared"' EXIT
-source scripts/toolchain.sh
-prepare_toolchain tests
-export FIREBASE
-exec "$PYTHON" scripts/run_tests.py "$@"
+for argument in "$@"; do
+    case "$argument" in
+    --help | -h)
+        cat <<'USAGE'
+Usage: ./run-tests.sh [--thorough] [TESTS...] [PYTEST-OPTIONS...]
+
+Runs ruff, mypy, the unit tests, and the tests that need the emulators, which it starts on free ports. What is missing
+is installed first. The last line is SUCCESS, or FAILURE and what failed; the exit status is 0 or not.
+
+  --thorough   the tests of faults, storms and made-up requests in full, as CI runs them
+  TESTS        only these: tests/unit, tests/emulator/test_grants.py, tests/unit/test_ledger.py::test_name ...
+  --help       show this text
+
+Every other option is pytest's: -x, -k NAME, --durations=10, -n 0 ... Give an option that takes a path with "=".
+USAGE
+        exit 0
+        ;;
+    esac
+done
+
+source dev/launch.sh
+launch dev.test_run "$@"

@@ -7,7 +7,7 @@ usage() {
     cat <<'USAGE'
 Usage: ./start-emulator.sh [--export]
 
-Starts the emulators with the data of emulator-data/ and stops them on Ctrl-C.
+Starts the emulators with the data of emulator-data/ and stops them on Ctrl-C. What is missing is installed first.
 
   --export   save the data into emulator-data/ when stopping; without it a run leaves that folder as it was
   --help     show this text
@@ -16,10 +16,9 @@ A setting of functions/.env can be given for one run: AI_FAILURE_RATE=1 ./start-
 USAGE
 }
 
-options=()
 for option in "$@"; do
     case "$option" in
-    --export) options+=(--export) ;;
+    --export) ;;
     --help | -h)
         usage
         exit 0
@@ -32,9 +31,5 @@ for option in "$@"; do
     esac
 done
 
-source scripts/toolchain.sh
-# Before installing anything, so that nobody waits for minutes to learn it.
-"$PYTHON" scripts/start_emulator.py --check-ports
-prepare_toolchain ui
-[ "$UI" = off ] || options+=(--ui)
-exec "$PYTHON" scripts/start_emulator.py --cli "$FIREBASE" ${options[@]+"${options[@]}"}
+source dev/launch.sh
+launch dev.start "$@"

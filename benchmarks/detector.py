@@ -27,7 +27,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-import benchmarks  # noqa: F401 (puts functions/ on the path)
 from anomalies import detect
 from findings import FAILURE_RATE_RISE, REQUESTS_DROP, REQUESTS_SPIKE, Anomaly, Thresholds
 from week_usage import DIMENSIONS, Counts, Usage

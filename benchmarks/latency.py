@@ -226,7 +226,7 @@ def _answer_of(use_case: Callable[[], object]) -> str:
 
 
 def _print_import_times() -> None:
-    python = Path(os.environ["FUNCTIONS_FRAMEWORK"]).with_name("python")
+    python = ROOT / "functions" / "venv" / "bin" / "python"
     statements = ("import main", LIBRARIES)
     _import_seconds(python, statements[0])  # Compiles what is not compiled yet.
     times = [[_import_seconds(python, statement) for statement in statements] for _ in range(IMPORT_RUNS)]

@@ -15,8 +15,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import ROOT  # isort: skip
 from anomalies import Thresholds
+from benchmarks import ROOT
 from database import Database, RetryPolicy, connect
 from projects import SEED, Project
 from reports import Reports, Window

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes both locks again from their .in files, for every Python from 3.11 on and every platform.
+# Makes the locks again from their .in files, for every Python from 3.11 on and every platform.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,3 +15,4 @@ compile() {
 }
 compile functions/requirements.in functions/requirements.txt
 compile requirements-dev.in requirements-dev.txt
+compile dev/requirements.in dev/requirements.txt

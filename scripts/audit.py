@@ -7,14 +7,10 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-from project_client import project_client
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
 from audits import Audits
 from database import Database
+from project_client import project_client
 
 BAR_WIDTH = 40
 

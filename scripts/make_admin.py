@@ -7,18 +7,14 @@ is immediate, since the user's tokens are revoked.
 
 import argparse
 import sys
-from pathlib import Path
 
 import firebase_admin
 from firebase_admin import auth
 from firebase_admin.exceptions import FirebaseError
 from google.auth.exceptions import DefaultCredentialsError
 
-from project_client import exit_without_credentials
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
-
 from auth import ADMIN_CLAIM
+from project_client import exit_without_credentials
 
 
 def main() -> int:

@@ -1,15 +1,11 @@
 """Generates functions/openapi.yaml from the limits, errors and answers of the code, so that nothing is typed twice."""
 
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
 import auth
 import config

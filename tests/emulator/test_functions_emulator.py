@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
+from budget import CROWD
 from identities import signed_in
 from projects import ROOT, Project
 from servers import wait_until
@@ -118,11 +119,12 @@ def test_the_scheduled_function_answers(base: str) -> None:
 
 
 def test_the_functions_emulator_serves_a_crowd(base: str, imported: Project) -> None:
-    """32 clients of one user at once, each in a process of its own, with credits for 20: 20 images, 12 refusals.
+    """Many clients of one user at once, each in a process of its own, with credits for some: an image or a refusal.
 
     Who meets the limit of generations in flight tries again, as the answer says.
     """
-    user_id = imported.add_user(20)
+    paid = CROWD * 5 // 8
+    user_id = imported.add_user(paid)
     body = {"userId": user_id, "model": "model-a", "style": "anime", "color": "neon", "size": "512x512"}
 
     def buy(_: int) -> int:
@@ -135,7 +137,7 @@ def test_the_functions_emulator_serves_a_crowd(base: str, imported: Project) -> 
         wait_until(ended, "an end", 120)
         return statuses[-1]
 
-    with ThreadPoolExecutor(32) as clients:
-        assert sorted(clients.map(buy, range(32))) == [200] * 20 + [400] * 12
+    with ThreadPoolExecutor(CROWD) as clients:
+        assert sorted(clients.map(buy, range(CROWD))) == [200] * paid + [400] * (CROWD - paid)
     assert imported.balance(user_id) == 0
-    assert [entry["balanceAfter"] for entry in imported.entries(user_id)] == list(range(19, -1, -1))
+    assert [entry["balanceAfter"] for entry in imported.entries(user_id)] == [*range(paid)][::-1]

@@ -3,13 +3,13 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import pytest
 from schemathesis import GenerationMode
 
 from assembly import audits_of
+from budget import DESCRIBED_REQUESTS, LEAST_REQUESTS, RAW_REQUESTS, SIGNED_IN_REQUESTS
 from contract import order
 from fuzz import DescribedJob, Job, OddJob, Outcome, RawJob, api, operations, run
 from odd_requests import Target
@@ -17,7 +17,6 @@ from projects import Project
 from servers import FunctionServer
 from shop import OLDER_REPORT_ID, Key, Shop, serving
 
-LEAST_REQUESTS = 10_000
 OPEN, AUTH = "open", "auth"
 WITH_AUTH = ("createGenerationRequest", "getGenerationRequest", "getUserCredits", "grantCredits")
 Documents = Mapping[str, Mapping[str, Any]]
@@ -27,17 +26,19 @@ def jobs(shop: Shop, servers: Mapping[Key, FunctionServer]) -> Iterator[Job]:
     for operation in operations(shop).values():
         server = servers[OPEN, operation.path.removeprefix("/")]
         # Each report reads all requests; and there is nothing to vary in a request without parameters.
-        count = {"POST /getWeeklyReport": 20, "GET /openapi": 0}.get(operation.label, 130)
+        count = {"POST /getWeeklyReport": DESCRIBED_REQUESTS // 6, "GET /openapi": 0}.get(
+            operation.label, DESCRIBED_REQUESTS
+        )
         for mode in GenerationMode:
             if count:
                 yield DescribedJob(shop, operation.label, mode, server.url, count)
     tokens = [token.encode() for token in (shop.user_token, shop.admin_token, shop.forged_token)]
     for target in targets(shop):
-        count = 300 if target.function == "openapi" else 1_000
+        count = RAW_REQUESTS // 3 if target.function == "openapi" else RAW_REQUESTS
         yield OddJob(target, servers[OPEN, target.function].port)
         yield RawJob(target, servers[OPEN, target.function].port, tokens, token_share=0.03, count=count)
         if target.function in WITH_AUTH:
-            yield RawJob(target, servers[AUTH, target.function].port, tokens, token_share=0.9, count=250)
+            yield RawJob(target, servers[AUTH, target.function].port, tokens, token_share=0.9, count=SIGNED_IN_REQUESTS)
 
 
 def targets(shop: Shop) -> list[Target]:
@@ -55,7 +56,7 @@ def targets(shop: Shop) -> list[Target]:
 
 
 def test_made_up_requests_get_described_answers_and_write_nothing_else(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, record_property: Callable[[str, object], None]
 ) -> None:
     """No undescribed answer, no failure, no crash; what is stored afterwards is what the 200 answers say."""
     shop = Shop.opened(project)
@@ -68,8 +69,8 @@ def test_made_up_requests_get_described_answers_and_write_nothing_else(
         logs = {key: server.log() for key, server in servers.items()}
         assert all(server.process.poll() is None for server in servers.values())
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(outcome.statuses.items()))
-    with capsys.disabled():
-        print(f"\nfuzz: {outcome.statuses.total()} requests ({statuses}), {len(outcome.problems)} problems")
+    total = outcome.statuses.total()
+    record_property("figure", f"fuzz: {total} requests ({statuses}), {len(outcome.problems)} problems")
     assert outcome.problems[:5] == []
     assert outcome.statuses.total() >= LEAST_REQUESTS
     assert [key for key, log in logs.items() if re.search("internal error|Traceback|Worker", log)] == []

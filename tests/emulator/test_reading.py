@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from budget import LONG_HISTORY
 from contract import ORDER, error_of, order
 from identities import Account
 from projects import Project
 from servers import FunctionServer
-
-LONG_HISTORY = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +128,7 @@ def test_a_quote_counts_the_sign_up_credits(shared_project: Project) -> None:
     assert shared_project.balance(newcomer.user_id) is None
 
 
-def test_a_history_of_10000_entries_is_paged_while_it_grows(
+def test_a_long_history_is_paged_while_it_grows(
     generate: FunctionServer, credits_of: FunctionServer, shared_project: Project
 ) -> None:
     """Each entry once and newest first, the balances in a chain, though a new one comes with each page."""

@@ -18,6 +18,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
+from budget import FUZZ_PROCESSES
 from description import Answer, Description
 from odd_requests import Target, raw_requests, single_oddities
 from projects import SEED as SHIPPED
@@ -26,7 +27,6 @@ from wire import RawRequest, Wire
 
 # Another seed makes other requests: HYPOTHESIS_FUZZ_SEED=2 ./run-tests.sh tests/emulator/test_openapi_fuzz.py
 SEED = int(os.environ.get("HYPOTHESIS_FUZZ_SEED", "1"))
-PROCESSES = 3
 CONFORMANCE = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -151,10 +151,12 @@ class DescribedJob:
 
 def run(jobs: Sequence[Job]) -> Outcome:
     """All of them, side by side."""
+    if FUZZ_PROCESSES == 1:
+        return sum(map(_run, enumerate(jobs)), Outcome())
     # Not in threads, where Python 3.11 may fail to parse code, as Hypothesis does:
     # https://github.com/python/cpython/issues/106905
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as processes:
+    with ProcessPoolExecutor(FUZZ_PROCESSES, mp_context=spawn) as processes:
         return sum(processes.map(_run, enumerate(jobs)), Outcome())
 
 

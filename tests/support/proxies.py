@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from emulator_config import free_ports
+from dev.ports import free_ports
 
 
 class FirestoreProxy:

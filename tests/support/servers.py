@@ -1,18 +1,22 @@
 """One function on functions-framework, the server that production runs, as a process of its own."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import requests
 
-from emulator_config import free_ports
+from dev.ports import free_ports
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 READY_SECONDS = 30.0
@@ -36,6 +40,43 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+class ServerProcess:
+    """A server's process, with what is needed of subprocess.Popen."""
+
+    def __init__(self, arguments: list[str], env: dict[str, str], log: str) -> None:
+        self.pid = int(_ask({"arguments": arguments, "env": env, "log": log}))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = _ask({"status_of": self.pid})
+        return self.returncode
+
+    def kill(self) -> None:
+        """Kills it with all that it started; it leads a session of its own."""
+        os.killpg(self.pid, signal.SIGKILL)
+        wait_until(lambda: self.poll() is not None, f"process {self.pid} ending")
+
+
+_LOCK = threading.Lock()
+
+
+@cache
+def _fork_server() -> "subprocess.Popen[str]":
+    """It ends when this process does, since its input ends then."""
+    command = [str(FUNCTIONS / "venv" / "bin" / "python"), str(Path(__file__).with_name("fork_server.py"))]
+    return subprocess.Popen(command, cwd=FUNCTIONS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _ask(order: dict[str, Any]) -> Any:
+    with _LOCK:
+        process = _fork_server()
+        assert process.stdin
+        assert process.stdout
+        print(json.dumps(order), file=process.stdin, flush=True)
+        return json.loads(process.stdout.readline())
+
+
 class FunctionServer:
     """A running function; leaving the context ends its processes."""
 
@@ -43,7 +84,7 @@ class FunctionServer:
         self.target = target
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
+        self._log = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the server
         self._env = {
             **os.environ,
             "AI_FAILURE_RATE": "0",
@@ -58,16 +99,9 @@ class FunctionServer:
         self._env.pop("GOOGLE_CLOUD_PROJECT", None)
         self.process = self._start()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        framework = os.environ.get("FUNCTIONS_FRAMEWORK", "functions-framework")
-        return subprocess.Popen(
-            [framework, "--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)],
-            cwd=FUNCTIONS,
-            env=self._env,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    def _start(self) -> ServerProcess:
+        arguments = ["--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)]
+        return ServerProcess(arguments, self._env, self._log.name)
 
     def ready(self) -> Self:
         """Waits until the server listens."""
@@ -83,9 +117,7 @@ class FunctionServer:
 
     def kill(self) -> None:
         if self.process.poll() is None:
-            # The session's leader started it, so this ends gunicorn's workers too.
-            os.killpg(self.process.pid, 9)
-            self.process.wait()
+            self.process.kill()
 
     def log(self) -> str:
         """Everything that the server has printed so far."""

@@ -39,8 +39,12 @@ def test_a_webhook_that_never_ends_is_given_up(
 
 
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 300}.example/", "http://127.0.0.1:9/", "http://[/"])
-def test_an_address_that_is_none_fails_softly(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_is_none_fails_softly(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the libraries raise for it is one line in the log."""
+    # The first retry comes at once, the next ones after seconds.
+    monkeypatch.setattr(alerts, "RETRIES", 1)
     alerts.announce("r1", [CRITICAL], url, alerts.post_json)
     assert capsys.readouterr().err.count("webhook failed") == 1
 
@@ -59,7 +63,7 @@ def answering(status: int, headers: Mapping[str, str]) -> Iterator[str]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
@@ -80,8 +84,9 @@ def test_only_a_2xx_is_an_arrival(
     assert ("webhook failed" not in capsys.readouterr().err) == arrives
 
 
-def test_a_wait_of_an_hour_is_not_waited(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wait_of_an_hour_is_not_waited(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry-After is the other side's wish, not ours."""
+    monkeypatch.setattr(alerts, "RETRIES", 1)
     with answering(503, {"Retry-After": "3600"}) as url:
         alerts.announce("r1", [CRITICAL], url, alerts.post_json)
     assert "webhook failed" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Any order of purchases, failures, replays, races, expiries, releases and grants against a plain model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -8,11 +9,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
+from budget import HISTORIES
 from builders import LEASE_SECONDS, Books, counter_ids, sleepless
 from errors import GenerationFailed, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits
 from ledger import GenerationRequest, Grant, Ledger, Reservation, Settled
 
-EXAMPLES = 1_000
 STEPS = 30
 USERS = ("ann", "bob", "cyd")
 OPENING_CREDITS = 12
@@ -237,14 +238,13 @@ def _nothing(name: str) -> None:
     pass
 
 
-def test_no_history_breaks_the_books(capsys: pytest.CaptureFixture[str]) -> None:
-    """1,000 histories of up to 30 steps each."""
+def test_no_history_breaks_the_books(record_property: Callable[[str, object], None]) -> None:
+    """Histories of up to 30 steps each."""
     LedgerMachine.steps = 0
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=HISTORIES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
-    with capsys.disabled():
-        print(f"\nledger machine: {EXAMPLES} histories, {LedgerMachine.steps} steps, 0 broken")
+    record_property("figure", f"ledger machine: {HISTORIES} histories, {LedgerMachine.steps} steps, 0 broken")

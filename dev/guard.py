@@ -1,0 +1,47 @@
+"""Ends the processes of a run, by id, when the program that supervises it has ended, however it ended.
+
+python -m dev.guard MARK   waits for the end of its standard input, which that program holds open
+"""
+
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+
+# An environment variable. Every descendant inherits it, even one that was orphaned or moved to a session of its own:
+# the Firebase CLI does both.
+MARKER = "SUPERVISED_RUN"
+GRACE_SECONDS = 4.0
+KILL_SECONDS = 5.0
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if mark in process.environ().get(MARKER, ""):
+                found.append(process)
+    return found
+
+
+def end(mark: str, grace_seconds: float = 0.0) -> None:
+    """Ends everything with this mark; with a grace, asks first."""
+    if grace_seconds:
+        asked = marked(mark)
+        for process in asked:
+            with suppress(psutil.Error):
+                process.terminate()
+        psutil.wait_procs(asked, grace_seconds)
+    deadline = time.monotonic() + KILL_SECONDS
+    # Again, since what is killed may just have started another.
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, 0.5)
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    end(sys.argv[1], GRACE_SECONDS)

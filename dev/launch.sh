@@ -1,0 +1,46 @@
+# Sourced, from the root of the repository, by the commands that people run.
+# launch MODULE ARGUMENTS...: becomes this module, in a venv that has what dev/ itself needs.
+# shellcheck shell=bash
+
+# The last line of run-tests.sh has to say that it failed, whatever ends it.
+fail() {
+    printf 'FAILURE: %s\n' "$*" >&2
+    exit 1
+}
+
+# Each candidate is run: a version manager's shim can be on the PATH for a version that it does not have.
+find_python() {
+    local candidate without_venv=""
+    while IFS= read -r candidate; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue
+        python="$("$candidate" -c 'import ensurepip, sys, venv; print(sys.executable)' 2>/dev/null)" && return
+        without_venv="${without_venv:-$candidate}"
+    done <<CANDIDATES
+$(for name in python3.13 python3.12 python3.11 python3 python; do type -ap "$name" || true; done)
+CANDIDATES
+    [ -z "$without_venv" ] ||
+        fail "$without_venv has no venv module. Install it (Debian, Ubuntu: apt install python3-venv) and try again."
+    fail "Python 3.11 or newer is needed and none on the PATH runs. Install one from https://www.python.org/downloads/."
+}
+
+make_tools_venv() {
+    local venv="$1" log=.toolchain/logs/tools-venv.log
+    find_python
+    echo "Installing the tools' Python packages ..."
+    mkdir -p .toolchain/logs
+    { "$python" -m venv "$venv.$$" && "$venv.$$/bin/python" -m pip install --disable-pip-version-check \
+        --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 || fail "That did not succeed. Read $log"
+    cp dev/requirements.txt "$venv.$$/lock"
+    rm -rf "$venv"
+    mv "$venv.$$" "$venv"
+}
+
+launch() {
+    local venv="$PWD/.toolchain/tools-venv" module="$1"
+    shift
+    # The user's own settings of Python and pip must not reach the tools or the functions.
+    unset PYTHONHOME PYTHONPATH PYTHONSAFEPATH
+    export PIP_USER=0
+    { cmp -s dev/requirements.txt "$venv/lock" && "$venv/bin/python" -c ''; } || make_tools_venv "$venv"
+    exec "$venv/bin/python" -m "$module" "$@"
+}

@@ -1,0 +1,29 @@
+"""Ports of this machine. Without any dependency, since the tests need it too."""
+
+import random
+import socket
+from contextlib import closing
+
+HOST = "127.0.0.1"
+# Below the ports that the system gives to outgoing connections, so none is taken between choosing and listening.
+CANDIDATES = range(20_000, 32_000)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports that nobody listens on."""
+    chosen = random.SystemRandom().sample(CANDIDATES, len(CANDIDATES))
+    free = (port for port in chosen if not is_taken(port))
+    return [next(free) for _ in range(count)]
+
+
+def is_taken(port: int) -> bool:
+    # macOS lets a specific address be bound beside a wildcard listener, so binding alone does not tell.
+    with closing(socket.socket()) as client:
+        client.settimeout(1)
+        if client.connect_ex((HOST, port)) == 0:
+            return True
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,104 @@
+"""Runs commands so that nothing of them outlives this program, however it ends."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import count
+from pathlib import Path
+from types import FrameType
+
+from dev import ROOT, guard
+
+TICK_SECONDS = 0.1
+TIMED_OUT = 124
+
+Process = subprocess.Popen[bytes]
+_mark = secrets.token_hex(16)
+_numbers = count(1)
+_signals = 0
+
+
+def write(data: bytes) -> None:
+    """Prints this; a terminal or pipe that has gone away must not keep the clean-up from running."""
+    with suppress(OSError):
+        while data:
+            data = data[os.write(1, data) :]
+
+
+def say(text: str) -> None:
+    write(f"{text}\n".encode())
+
+
+@contextmanager
+def supervising() -> Iterator[None]:
+    """Inside, the first signal that asks this program to stop raises SystemExit, so that every context is left."""
+    # In a session of its own: it has to see the end of this program, which SIGKILL may bring.
+    command = [sys.executable, "-m", "dev.guard", _mark]
+    watch = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=2, start_new_session=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        watch.communicate()
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    global _signals  # noqa: PLW0603 - a program has its signals only once
+    _signals += 1
+    if _signals == 1:
+        sys.exit(128 + number)
+
+
+@contextmanager
+def started(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path = ROOT,
+    log: Path | None = None,
+    grace_seconds: float = 5.0,
+) -> Iterator[Process]:
+    """A running command in a session of its own. Leaving the context asks it to stop, and kills what is left of it."""
+    mark = f"{_mark}-{next(_numbers)};"
+    # A run within a run has the marks of both.
+    env = {**env, guard.MARKER: os.environ.get(guard.MARKER, "") + mark}
+    with log.open("wb") if log else nullcontext() as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        _interrupt(process, grace_seconds)
+        # macOS hides the environment of its own programs (/bin/sh), so the group is ended as well as the marked.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        guard.end(mark)
+
+
+def _interrupt(process: Process, grace_seconds: float) -> None:
+    """Waits for the command to stop; a further signal from the user ends the waiting."""
+    patience = _signals + 1
+    deadline = time.monotonic() + grace_seconds
+    if grace_seconds:
+        process.send_signal(signal.SIGINT)
+    while process.poll() is None and time.monotonic() < deadline and _signals < patience:
+        time.sleep(TICK_SECONDS)
+
+
+def run(
+    command: Sequence[str], env: Mapping[str, str], log: Path | None = None, limit_seconds: float | None = None
+) -> int:
+    """Runs a command to its end, or until the time limit; gives its exit status."""
+    with started(command, env, log=log) as process:
+        try:
+            status = process.wait(limit_seconds)
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
+    return status if status >= 0 else 128 - status

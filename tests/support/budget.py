@@ -1,0 +1,25 @@
+"""How much the heavy tests do: a little every day, all of it with ./run-tests.sh --thorough, which sets THOROUGH=1."""
+
+import os
+
+THOROUGH = os.environ.get("THOROUGH") == "1"
+
+# Of the faults of each scenario every n-th is tried; storms are histories of several faults.
+FAULT_STRIDE = 1 if THOROUGH else 4
+STORMS = 200 if THOROUGH else 10
+
+# Histories of the ledger machine, of up to 30 steps each.
+HISTORIES = 1_000 if THOROUGH else 60
+
+# Made-up requests to each function: some derived from the description, more of raw bytes, and those with tokens.
+DESCRIBED_REQUESTS = 130 if THOROUGH else 10
+RAW_REQUESTS = 1_000 if THOROUGH else 60
+SIGNED_IN_REQUESTS = 250 if THOROUGH else 20
+FUZZ_PROCESSES = 3 if THOROUGH else 1
+LEAST_REQUESTS = 10_000 if THOROUGH else 1_000
+
+# Entries of the history that is paged while it grows.
+LONG_HISTORY = 10_000 if THOROUGH else 1_500
+
+# Clients of one user on the Functions emulator, which starts a process for each.
+CROWD = 32 if THOROUGH else 8
