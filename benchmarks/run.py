@@ -1,6 +1,5 @@
-"""Starts the Auth and Firestore emulators on free ports, runs one benchmark and ends both. run.sh becomes this."""
+"""Starts the emulators on free ports, runs one benchmark and ends them. run.sh becomes this."""
 
-import shlex
 import sys
 
 from dev import Problem, emulators, toolchain
@@ -13,10 +12,12 @@ NAMES = ("history", "latency", "load", "weekly_report")
 def main(name: str, *options: str) -> int:
     with supervising():
         cli = toolchain.prepare(tests=True)
-        benchmark = shlex.join([str(toolchain.TESTS_VENV / "bin" / "python"), "-m", f"benchmarks.{name}", *options])
-        with emulators.for_tests().configured() as configuration:
-            command = [cli, "emulators:exec", *configuration, "--only", "auth,firestore"]
-            return run([*command, benchmark], environment())
+        env = environment()
+        its = emulators.for_tests()
+        with its.started(cli, env) as running:
+            its.wait_until_ready(*running)
+            python = str(toolchain.TESTS_VENV / "bin" / "python")
+            return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,9 +14,9 @@ from typing import Any, BinaryIO
 
 from dotenv.parser import parse_stream
 
-from dev import LOGS, ROOT, Problem
+from dev import LOGS, ROOT, Problem, supervise
 from dev.ports import HOST, free_ports
-from dev.supervise import TICK_SECONDS, Process, started, write
+from dev.supervise import TICK_SECONDS, Process, write
 
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
@@ -28,7 +27,7 @@ OTHERS = ("hub", "logging", "eventarc", "tasks")
 SECRETS = {"REPORT_WEBHOOK_URL": ""}
 READY_SECONDS = 120.0
 TAIL_LINES = 25
-# The CLI goes on without any function when main.py cannot be loaded.
+# The CLI goes on without any function when main.py cannot be loaded. The cause comes before this, a table after it.
 LOAD_ERROR = b"Failed to load function definition"
 # What config.py says of a setting; the traceback before it helps nobody.
 REFUSED = re.compile(rb"ConfigurationError: ([^\n]*)")
@@ -49,19 +48,48 @@ class EmulatorRun:
 
     @property
     def functions_url(self) -> str:
-        return f"http://{self.address('functions')}{self._functions_path}"
+        return f"http://{self.address('functions')}/{self.project}/{self.settings.get('REGION', 'us-central1')}"
 
     @property
-    def _functions_path(self) -> str:
-        return f"/{self.project}/{self.settings.get('REGION', 'us-central1')}"
+    def addresses(self) -> dict[str, str]:
+        """Where a test or a benchmark finds it, as environment variables."""
+        return {
+            "FUNCTIONS_BASE_URL": self.functions_url,
+            "FIRESTORE_EMULATOR_HOST": self.address("firestore"),
+            "FIREBASE_AUTH_EMULATOR_HOST": self.address("auth"),
+            "GCLOUD_PROJECT": self.project,
+        }
 
     def address(self, emulator: str) -> str:
         return f"{HOST}:{self.ports[emulator]}"
 
     @contextmanager
-    def configured(self) -> Iterator[list[str]]:
-        """Inside, the files of this run exist. Gives the CLI's options that name them."""
+    def started(
+        self, cli: str, env: Mapping[str, str], *options: str, grace_seconds: float = 0.0
+    ) -> Iterator[tuple[Process, BinaryIO]]:
+        """The running CLI, and its log for reading. The files of the run are gone afterwards."""
         work_dir, config_file = ROOT / ".emulator" / self.name, ROOT / f".firebase-{self.name}.json"
+        only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
+        command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
+        # The CLI itself sets no more than GCLOUD_PROJECT, which the libraries heed last.
+        env = {**env, "GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir)}
+        shutil.rmtree(work_dir, ignore_errors=True)
+        work_dir.mkdir(parents=True)
+        try:
+            lines = [f"{name}={_quoted(value)}\n" for name, value in self.settings.items()]
+            (work_dir / f".env.{self.project}").write_text("".join(lines), encoding="utf-8")
+            config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
+            command += ["--import", str(DATA), *options]
+            with (
+                supervise.started(command, env, work_dir, self.log, grace_seconds) as process,
+                self.log.open("rb") as log,
+            ):
+                yield process, log
+        finally:
+            config_file.unlink(missing_ok=True)
+            shutil.rmtree(work_dir, ignore_errors=True)
+
+    def _config(self, work_dir: Path) -> Any:
         config = _firebase_json()
         emulators = config["emulators"]
         for name, port in self.ports.items():
@@ -71,32 +99,7 @@ class EmulatorRun:
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT
         for codebase in config["functions"]:
             codebase["configDir"] = str(work_dir.relative_to(ROOT))
-        shutil.rmtree(work_dir, ignore_errors=True)
-        work_dir.mkdir(parents=True)
-        try:
-            lines = [f"{name}={_quoted(value)}\n" for name, value in self.settings.items()]
-            (work_dir / f".env.{self.project}").write_text("".join(lines), encoding="utf-8")
-            config_file.write_text(json.dumps(config, indent=2), encoding="utf-8")
-            yield ["--project", self.project, "--config", str(config_file)]
-        finally:
-            config_file.unlink(missing_ok=True)
-            shutil.rmtree(work_dir, ignore_errors=True)
-
-    @contextmanager
-    def started(
-        self, cli: str, env: Mapping[str, str], *options: str, grace_seconds: float = 0.0
-    ) -> Iterator[tuple[Process, BinaryIO]]:
-        """The running CLI, and its log for reading."""
-        with self.configured() as configuration:
-            only = [name for name in ("ui", *EMULATORS) if name in self.ports]
-            command = [cli, "emulators:start", *configuration, "--only", ",".join(only), *options]
-            if has_data():
-                command += ["--import", str(DATA)]
-            work_dir = ROOT / ".emulator" / self.name
-            # The CLI itself sets no more than GCLOUD_PROJECT, which the libraries heed last.
-            env = {**env, "GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir)}
-            with started(command, env, work_dir, self.log, grace_seconds) as process, self.log.open("rb") as log:
-                yield process, log
+        return config
 
     def wait_until_ready(self, process: Process, log: BinaryIO) -> None:
         """Waits for the first answer of a function.
@@ -104,21 +107,19 @@ class EmulatorRun:
         Raises:
             Problem: none will come.
         """
-        ready = threading.Event()
-        threading.Thread(target=self._poll, args=(ready,), daemon=True).start()
         said, deadline = b"", time.monotonic() + READY_SECONDS
-        while not ready.wait(TICK_SECONDS):
-            ended = process.poll()
+        while not self._answers():
+            status = process.poll()
             said += log.read()
             if LOAD_ERROR in said:
                 problem = "The functions could not be loaded."
-                # The cause comes before; after it comes a table that says all is ready.
                 said = said[: said.index(LOAD_ERROR)]
-            elif ended is not None:
-                problem = f"The emulators stopped while starting, with status {ended}."
+            elif status is not None:
+                problem = f"The emulators stopped while starting, with status {status}."
             elif time.monotonic() > deadline:
                 problem = f"The functions did not answer within {READY_SECONDS:.0f} s."
             else:
+                time.sleep(TICK_SECONDS)
                 continue
             if refused := REFUSED.search(said):
                 problem = refused[1].decode(errors="replace")
@@ -126,19 +127,13 @@ class EmulatorRun:
                 write(b"\n".join(said.splitlines()[-TAIL_LINES:]) + b"\n")
             raise Problem(f"{problem} Log: {self.log.relative_to(ROOT)}")
 
-    def _poll(self, ready: threading.Event) -> None:
-        """The emulator's own errors are not JSON, the functions' answers always are."""
-        while not ready.wait(TICK_SECONDS):
-            with suppress(OSError, HTTPException):
-                connection = HTTPConnection(HOST, self.ports["functions"], timeout=10)
-                connection.request("GET", f"{self._functions_path}/getUserCredits")
-                if connection.getresponse().headers.get_content_type() == "application/json":
-                    ready.set()
-
-
-def has_data() -> bool:
-    """Whether emulator-data holds an export."""
-    return (DATA / "firebase-export-metadata.json").is_file()
+    def _answers(self) -> bool:
+        """Whether a function does: its answers are always JSON, the emulator's own errors never."""
+        with suppress(OSError, HTTPException):
+            connection = HTTPConnection(HOST, self.ports["functions"], timeout=10)
+            connection.request("GET", f"{self.functions_url}/getUserCredits")
+            return connection.getresponse().headers.get_content_type() == "application/json"
+        return False
 
 
 def start_ports(*, ui: bool) -> dict[str, int]:
@@ -151,16 +146,17 @@ def for_start(*, ui: bool) -> EmulatorRun:
     """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
     settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local", ".secret.local")
     settings |= {name: os.environ[name] for name in settings if name in os.environ}
-    ports = start_ports(ui=ui) | dict(zip(OTHERS, free_ports(len(OTHERS)), strict=True))
-    return EmulatorRun("start", DEMO_PROJECT, ports, settings)
+    return EmulatorRun("start", DEMO_PROJECT, start_ports(ui=ui) | _some_ports(OTHERS), settings)
 
 
 def for_tests() -> EmulatorRun:
     """A run of its own ports, project and files, with the shipped settings and nothing of the user's."""
-    names = (*EMULATORS, *OTHERS)
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}")
-    return EmulatorRun(f"tests-{os.getpid()}", f"{DEMO_PROJECT}-tests", ports, settings)
+    return EmulatorRun(f"tests-{os.getpid()}", f"{DEMO_PROJECT}-tests", _some_ports(EMULATORS + OTHERS), settings)
+
+
+def _some_ports(names: tuple[str, ...]) -> dict[str, int]:
+    return dict(zip(names, free_ports(len(names)), strict=True))
 
 
 def _read_settings(*files: str) -> dict[str, str]:

@@ -38,8 +38,6 @@ def need_ports(ports: dict[str, int]) -> None:
 
 
 def serve(run: EmulatorRun, cli: str, *, export: bool) -> None:
-    if not emulators.has_data():
-        say("emulator-data is empty, so there is no catalog and no user: dev/make-emulator-data.sh makes it.")
     # Some names are common, and a region from elsewhere would change every address.
     for name in run.settings.keys() & os.environ.keys():
         say(f"From your shell: {name}" if name in SECRETS else f"From your shell: {name}={os.environ[name]}")

@@ -12,8 +12,8 @@ STORMS = 200 if THOROUGH else 10
 HISTORIES = 1_000 if THOROUGH else 60
 
 # Made-up requests to each function: some derived from the description, more of raw bytes, and those with tokens.
-DESCRIBED_REQUESTS = 130 if THOROUGH else 10
-RAW_REQUESTS = 1_000 if THOROUGH else 60
+DESCRIBED_REQUESTS = 130 if THOROUGH else 6
+RAW_REQUESTS = 1_000 if THOROUGH else 40
 SIGNED_IN_REQUESTS = 250 if THOROUGH else 20
 FUZZ_PROCESSES = 3 if THOROUGH else 1
 LEAST_REQUESTS = 10_000 if THOROUGH else 1_000
