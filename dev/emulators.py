@@ -71,8 +71,8 @@ class EmulatorRun:
         work_dir, config_file = ROOT / ".emulator" / self.name, ROOT / f".firebase-{self.name}.json"
         only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
-        # The CLI itself sets no more than GCLOUD_PROJECT, which the libraries heed last.
-        env = {**env, "GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir)}
+        # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
+        told = {"GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir), "FUNCTIONS_DISCOVERY_TIMEOUT": "120"}
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir(parents=True)
         try:
@@ -81,7 +81,7 @@ class EmulatorRun:
             config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
             command += ["--import", str(DATA), *options]
             with (
-                supervise.started(command, env, work_dir, self.log, grace_seconds) as process,
+                supervise.started(command, {**env, **told}, work_dir, self.log, grace_seconds) as process,
                 self.log.open("rb") as log,
             ):
                 yield process, log

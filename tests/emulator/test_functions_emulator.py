@@ -131,10 +131,10 @@ def test_the_functions_emulator_serves_a_crowd(base: str, imported: Project) -> 
         statuses: list[int] = []
 
         def ended() -> bool:
-            statuses.append(requests.post(f"{base}/createGenerationRequest", json=body, timeout=120).status_code)
+            statuses.append(requests.post(f"{base}/createGenerationRequest", json=body, timeout=300).status_code)
             return statuses[-1] != 429
 
-        wait_until(ended, "an end", 120)
+        wait_until(ended, "an end", 300)
         return statuses[-1]
 
     with ThreadPoolExecutor(CROWD) as clients:
