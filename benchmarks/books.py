@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assembly import audits_of
 from benchmarks.buyers import BOUGHT, CONTRACT, FAILED, PATIENCE_SECONDS, TRY_AGAIN, Purchase
 from benchmarks.clients import Answer
-from consistency import COMPLETED
-from consistency import FAILED as REQUEST_FAILED
-from ledger import LEASE_EXPIRED
-from projects import Project
+from credits import documents
+from tests.support.assembly import audit_of
+from tests.support.projects import Project
 
 Stored = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Requests by user and id."""
@@ -22,12 +20,16 @@ def stored_requests(project: Project, user_ids: Sequence[str]) -> Stored:
 
 def released(stored: Stored) -> int:
     """How many requests ended because their lease did."""
-    return sum(request.get("failure") == LEASE_EXPIRED for requests in stored.values() for request in requests.values())
+    return sum(
+        request.get("failure") == documents.LEASE_EXPIRED
+        for requests in stored.values()
+        for request in requests.values()
+    )
 
 
 def user_violations(project: Project, opening_credits: Mapping[str, int]) -> Iterator[str]:
     """The ledger's own audit, and what it cannot know: with how many credits each user began."""
-    for user_id, violations in audits_of(project).of_everybody():
+    for user_id, violations in audit_of(project).of_all_users():
         yield from (f"{user_id}: {violation}" for violation in violations)
     for user_id, credits in opening_credits.items():
         first = next(iter(project.entries(user_id)), None)
@@ -65,6 +67,6 @@ def claim_violations(purchases: Sequence[Purchase], stored: Stored) -> Iterator[
 
 def _agrees(answer: Answer, request: Mapping[str, Any]) -> bool:
     if answer.kind == BOUGHT:
-        told = (COMPLETED, answer.body.get("imageUrl"), answer.body.get("deductedCredits"))
+        told = (documents.COMPLETED, answer.body.get("imageUrl"), answer.body.get("deductedCredits"))
         return told == (request["status"], request.get("imageUrl"), request["cost"])
-    return (REQUEST_FAILED, answer.details.get("refundedCredits")) == (request["status"], request["cost"])
+    return (documents.FAILED, answer.details.get("refundedCredits")) == (request["status"], request["cost"])

@@ -1,7 +1,7 @@
 """Simulates weeks with and without an anomaly, and prints how often the detector finds something.
 
-    python -m benchmarks.detector                                from the root; needs no emulator
-    python -m benchmarks.detector --weeks 200 --trials 100       a first look
+    PYTHONPATH=functions python -m benchmarks.detector           from the root; needs no emulator
+    ... --weeks 200 --trials 100                                 a first look
 
 A week's volume is uniform within 20 % of its usual level, counts are Poisson, 5 % of requests fail, generation times
 are exponential; 2 models, 6 styles, 5 colors, 3 sizes (1, 3 and 4 credits), each as likely as the others of its kind.
@@ -12,8 +12,8 @@ are exponential; 2 models, 6 styles, 5 colors, 3 sizes (1, 3 and 4 credits), eac
     each       N for each model, style, color and size, drawn apart, so that breakdowns do not add up alike; 6 N in all
     cell       N for each combination of the four, 180 N in all
 
-False alarms are stable weeks with any finding. An anomaly counts as found where the finding is of its own kind and, for
-a failing model, names that model; "any" has the share of weeks with any finding.
+False alarms are stable weeks with any finding. An anomaly counts as found if the finding is of its own kind and, for a
+failing model, names that model; "any" is the share of weeks with any finding.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from anomalies import detect
-from findings import FAILURE_RATE_RISE, REQUESTS_DROP, REQUESTS_SPIKE, Anomaly, Thresholds
-from week_usage import DIMENSIONS, Counts, Usage
+from reporting.detector import detect
+from reporting.findings import Finding
+from reporting.usage import DIMENSIONS, Counts, Usage
 
 NAMES: Mapping[str, Sequence[str]] = {
     "model": ("model-a", "model-b"),
@@ -53,7 +53,7 @@ FEW = 24
 class Scenario:
     """Stable weeks, of so many requests in all, and what is different in the one that is judged.
 
-    The target is the least share of weeks where it is found, or without a `kind` to find the most with any finding.
+    The target is the minimum share of weeks in which it is found; without a `kind`, the maximum with any finding.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Scenario:
     apart: bool = False
     target_percent: float = 2.0
 
-    def is_found(self, findings: Sequence[Anomaly]) -> bool:
+    def is_found(self, findings: Sequence[Finding]) -> bool:
         return any(
-            finding.kind == self.kind and (self.kind != FAILURE_RATE_RISE or finding.value == FAILING)
+            finding.kind == self.kind and (self.kind != "failure_rate_rise" or finding.value == FAILING)
             for finding in findings
         )
 
@@ -123,7 +123,7 @@ def simulated_week(rng: random.Random, requests: float, failure_rate: float, apa
     rates = [failure_rate if name == FAILING else FAILURE_RATE for name in NAMES["model"]]
     breakdowns = {"model": _models(rng, requests, rates)}
     whole = sum(breakdowns["model"].values(), Counts())
-    for dimension in DIMENSIONS[1:]:
+    for dimension in list(DIMENSIONS)[1:]:
         names = NAMES[dimension]
         # The outcome depends on the model alone, so the other kinds divide the completed and the failed alike.
         outcomes = _outcomes(rng, requests * len(names) / len(NAMES["style"]), FAILURE_RATE) if apart else whole
@@ -139,16 +139,13 @@ def simulated_week(rng: random.Random, requests: float, failure_rate: float, apa
     else:
         credits = sum(CREDITS[name] * counts.completed for name, counts in breakdowns["size"].items())
     return Usage(
-        total_requests=whole.total,
+        total=whole.total,
         completed=whole.completed,
         failed=whole.failed,
         credits_spent=credits,
-        by_model=breakdowns["model"],
-        by_style=breakdowns["style"],
-        by_color=breakdowns["color"],
-        by_size=breakdowns["size"],
-        generation_median_seconds=quantile_seconds(rng, whole.settled, 0.5),
-        generation_p95_seconds=quantile_seconds(rng, whole.settled, 0.95),
+        by=breakdowns,
+        median_seconds=quantile_seconds(rng, whole.settled, 0.5),
+        p95_seconds=quantile_seconds(rng, whole.settled, 0.95),
     )
 
 
@@ -163,14 +160,14 @@ def _outcomes(rng: random.Random, requests: float, failure_rate: float) -> Count
     return Counts(total, total - failed, failed)
 
 
-def findings_of(scenario: Scenario, seed: int, trial: int) -> list[Anomaly]:
+def findings_of(scenario: Scenario, seed: int, trial: int) -> list[Finding]:
     """One trial; the same seed and trial give the same weeks."""
     rng = random.Random(f"{seed} {scenario.name} {scenario.requests} {scenario.apart} {trial}")
     current = simulated_week(rng, scenario.requests * scenario.volume_factor, scenario.failure_rate, scenario.apart)
     history = [
         simulated_week(rng, scenario.requests, FAILURE_RATE, scenario.apart) for _ in range(scenario.history_weeks)
     ]
-    return detect(current, history, Thresholds())
+    return detect(current, history)
 
 
 def run_trials(job: tuple[Scenario, int, range]) -> list[tuple[bool, bool, tuple[str, ...]]]:
@@ -203,8 +200,8 @@ def anomalous(per: Sequence[str]) -> Iterator[Scenario]:
         (0.15, 500, 1, 95),
     ):
         name = f"one model fails {rate:.0%}, its requests {requests:,}"
-        yield Scenario(name, requests * models, weeks, FAILURE_RATE_RISE, failure_rate=rate, target_percent=target)
-    for factor, kind, target in ((0.5, REQUESTS_DROP, 95), (3.0, REQUESTS_SPIKE, 100)):
+        yield Scenario(name, requests * models, weeks, "failure_rate_rise", failure_rate=rate, target_percent=target)
+    for factor, kind, target in ((0.5, "requests_drop", 95), (3.0, "requests_spike", 100)):
         for each in per:
             scenario = Scenario(
                 f"traffic x {factor:g}, 500 a category, by {each}",

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
 
 from benchmarks.clients import Client
-from projects import Project
-from servers import FunctionServer
+from tests.support.projects import Project
+from tests.support.servers import FunctionServer
 
 USER = "reader"
 

@@ -24,21 +24,27 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import config
 import handlers
-from assembly import assembled
+import services
 from benchmarks import ROOT
 from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms
 from errors import ApiError
-from handlers import Call
-from identities import Account
-from projects import Project
-from rpcs import counting_client
-from servers import FunctionServer
+from handlers import Call, Caller, Services
+from schemas.requests import CreditsQuery, GenerationOrder
+from store import NO_DEADLINE, Connection
+from tests.support.identities import Account
+from tests.support.projects import Project
+from tests.support.rpcs import counting_connection
+from tests.support.servers import FunctionServer
 
 OPENING_CREDITS = 1_000_000
 HISTORY_ENTRIES = 60
 IMPORT_RUNS = 5
-LIBRARIES = "from firebase_functions import https_fn, scheduler_fn; from google.cloud import firestore"
+LIBRARIES = (
+    "from firebase_functions import https_fn, scheduler_fn; from firebase_admin import auth; import pydantic; "
+    "from google.cloud.firestore_v1 import types; import google.auth.transport.grpc, google.auth.transport.requests"
+)
 
 T = TypeVar("T")
 
@@ -137,9 +143,7 @@ def _new_users(project: Project, count: int) -> Callable[[], Sequence[str]]:
 
 def _reading_cases(project: Project, port: int) -> list[Case]:
     user_id = project.add_user(OPENING_CREDITS)
-    buyer = assembled(lambda: project.client)
-    for _ in range(HISTORY_ENTRIES):
-        _silently(lambda: handlers.create_generation_request(Call(body=image_order(user_id)), buyer))
+    project.add_history(user_id, HISTORY_ENTRIES)
     return [Case("getUserCredits", clients, 1, port, lambda: [user_id], _look) for clients in (1, 8)]
 
 
@@ -199,22 +203,30 @@ def _print_case(case: Case, rounds: Sequence[Round]) -> None:
 
 def _print_round_trips() -> None:
     project = _silently(Project.seeded)
-    client, sent = counting_client(project.id, os.environ["FIRESTORE_EMULATOR_HOST"])
-    works, fails = (assembled(lambda: client, failure_rate) for failure_rate in (0, 1))
-    for services in (works, fails):
-        services.catalog.current()
+    connection, sent = counting_connection(project.id, os.environ["FIRESTORE_EMULATOR_HOST"])
+    works, fails = (_services(project.id, connection, rate) for rate in ("0", "1"))
+    for built in (works, fails):
+        built.catalog.current()
     user_id = project.add_user()
-    keyed = Call(body=image_order(user_id), idempotency_key="benchmark")
+    call = Call(Caller(user_id), NO_DEADLINE)
+    keyed = GenerationOrder.model_validate({**image_order(user_id), "Idempotency-Key": "benchmark"})
+    bare = GenerationOrder.model_validate(image_order(user_id))
+    query = CreditsQuery.model_validate({"userId": user_id})
     print("\nFirestore round trips per call, the catalog cached:")
     for name, use_case in (
-        ("success", lambda: handlers.create_generation_request(keyed, works)),
-        ("replay with the same Idempotency-Key", lambda: handlers.create_generation_request(keyed, works)),
-        ("model failure", lambda: handlers.create_generation_request(Call(body=image_order(user_id)), fails)),
-        ("getUserCredits", lambda: handlers.get_user_credits(Call(query={"userId": user_id}), works)),
+        ("success", partial(handlers.create_generation_request, keyed, call, works)),
+        ("replay with the same Idempotency-Key", partial(handlers.create_generation_request, keyed, call, works)),
+        ("model failure", partial(handlers.create_generation_request, bare, call, fails)),
+        ("getUserCredits", partial(handlers.get_user_credits, query, call, works)),
     ):
         sent.clear()
-        answer = _silently(lambda: _answer_of(use_case))  # noqa: B023
+        answer = _silently(partial(_answer_of, use_case))
         print(f"  {name:<38} {len(sent)}  {', '.join(sent)} (answered {answer})")
+
+
+def _services(project_id: str, connection: Connection, failure_rate: str) -> Services:
+    environ = {"GCLOUD_PROJECT": project_id, "AI_FAILURE_RATE": failure_rate}
+    return services.build(config.load(environ), connect=lambda: connection)
 
 
 def _answer_of(use_case: Callable[[], object]) -> str:

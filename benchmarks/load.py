@@ -28,8 +28,8 @@ from contextlib import ExitStack, redirect_stdout
 from benchmarks import books
 from benchmarks.buyers import AWAY, BOUGHT, FAILED, IN_FLIGHT, POOR, Buyer, Purchase
 from benchmarks.clients import Client, at_once, percentile_ms
-from projects import Project
-from servers import FunctionServer
+from tests.support.projects import Project
+from tests.support.servers import FunctionServer
 
 CREATE, RELEASE = "createGenerationRequest", "releaseExpiredReservations"
 RICH_CREDITS, POOR_CREDITS = 1_000_000, 100
@@ -37,7 +37,7 @@ RICH_CREDITS, POOR_CREDITS = 1_000_000, 100
 LEASE_SECONDS = 20
 LEASE = {"TIMEOUT_SECONDS": "10", "RESERVATION_LEASE_SECONDS": str(LEASE_SECONDS)}
 SWEEP_SECONDS = 5.0
-MOST_VIOLATIONS_SHOWN = 20
+MAX_VIOLATIONS_SHOWN = 20
 
 
 class Sweeper:
@@ -80,7 +80,7 @@ def main() -> int:
         release = stack.enter_context(FunctionServer(RELEASE, project.id, **LEASE))
         with Sweeper(release) as sweeper:
             purchases = _buy_while_killing(servers, list(opening_credits), options)
-        # Whatever a killed server left without a client that waits for it.
+        # What a killed server left, and no client waits for.
         time.sleep(LEASE_SECONDS)
         sweeper.sweep()
     stored = books.stored_requests(project, list(opening_credits))
@@ -155,7 +155,7 @@ def _print_latencies(kind: str, latencies_seconds: Sequence[float]) -> None:
 
 def _report(violations: Sequence[str]) -> int:
     print(f"violations         {len(violations)}")
-    for violation in violations[:MOST_VIOLATIONS_SHOWN]:
+    for violation in violations[:MAX_VIOLATIONS_SHOWN]:
         print(f"  {violation}")
     return 1 if violations else 0
 

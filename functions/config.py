@@ -1,7 +1,7 @@
 """Every setting, declared once as a Firebase parameter, read from the environment and checked at start.
 
 Firebase's convention: https://firebase.google.com/docs/functions/config-env. Values live in functions/.env (all
-projects) and functions/.env.<project>; the README's table lists them.
+projects) and functions/.env.<project>; docs/operations.md lists them.
 """
 
 import os
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from firebase_functions.params import BoolParam, IntParam, Param, StringParam
+from firebase_functions.params import BoolParam, IntParam, Param, SecretParam, StringParam
 
-# StringParam where a fraction is allowed: the CLI does not know FloatParam.
+# StringParam for fractions: the CLI does not know FloatParam.
 AI_FAILURE_RATE = StringParam("AI_FAILURE_RATE", default="0.05", description="Share of generations that fail, 0 to 1")
 CATALOG_TTL_SECONDS = StringParam("CATALOG_TTL_SECONDS", default="60", description="How long the catalog is cached")
 RESERVATION_LEASE_SECONDS = IntParam(
@@ -20,6 +20,9 @@ RESERVATION_LEASE_SECONDS = IntParam(
 )
 REQUIRE_AUTH = BoolParam("REQUIRE_AUTH", default=True, description="Callers need a Firebase ID token")
 REQUIRE_APP_CHECK = BoolParam("REQUIRE_APP_CHECK", default=False, description="Callers need an App Check token too")
+REVOCATION_CHECK_SECONDS = IntParam(
+    "REVOCATION_CHECK_SECONDS", default=60, description="How long an account counts as not disabled; 0 asks each time"
+)
 SIGNUP_CREDITS = IntParam(
     "SIGNUP_CREDITS", default=0, description="Credits of a new user at the first call; 0 for none"
 )
@@ -36,37 +39,10 @@ MIN_INSTANCES = IntParam("MIN_INSTANCES", default=0, description="Instances kept
 MAX_INSTANCES = IntParam("MAX_INSTANCES", default=20, description="Most instances, per function")
 # The server reads the same variable, so concurrency and threads cannot disagree.
 THREADS = IntParam("THREADS", default=16, description="Requests that an instance serves at once, one thread each")
-REPORT_WEBHOOK_URL = StringParam(
-    "REPORT_WEBHOOK_URL", default="", description="Where a report's critical findings are posted, as JSON; or nothing"
+# A secret, since who has the address can post to it. "none" is for a project without one.
+REPORT_WEBHOOK_URL = SecretParam(
+    "REPORT_WEBHOOK_URL", description="Where a report's critical findings are posted, as JSON; or none"
 )
-
-# What makes a finding in a weekly report, by the name that anomalies.Thresholds gives it: default, form, meaning.
-_THRESHOLDS = {
-    "minimum_samples": ("11", "count", "fewer requests than this are not judged"),
-    "significance_level": ("0.015", "share", "chance of a false finding within a family of tests"),
-    "failure_rate_rise_minimum": ("0.015", "share", "a smaller rise of a failure rate is no finding"),
-    "failure_rate_rise_factor": ("1.2", "factor", "nor is a rise by less than this ratio"),
-    "failure_rate_floor": ("0.2", "share", "a rise beyond this rate, and by the factor below, is critical"),
-    "failure_rate_factor": ("2", "factor", "see the floor above"),
-    "failure_rate_alarming": ("0.5", "share", "with nothing to compare with, this failure rate is critical"),
-    "success_rate_drop_factor": ("0.5", "share", "a success rate at most this share of the earlier one is critical"),
-    "volume_spike_factor": ("3", "factor", "this many times the week before is a spike"),
-    "volume_drop_factor": ("0.5", "share", "at most this share of the week before is a drop"),
-    "volume_variation": ("0.2", "share", "a volume within this share of the usual one is ordinary"),
-    "volume_change_minimum": ("0.3", "share", "a volume nearer than this share to the usual one is no finding"),
-    "robust_score_limit": ("3", "factor", "a score beyond this is no chance"),
-    "robust_score_weeks": ("6", "count", "with this many weeks of history, their own spread is the measure"),
-    "slow_generation_factor": ("2", "factor", "this many times the usual generation time is slow"),
-}
-_FORMS: dict[str, tuple[type[int] | type[float], str, Callable[[float], bool]]] = {
-    "count": (int, "an integer from 1 to 1000000", lambda value: 1 <= value <= 1_000_000),
-    "share": (float, "a number above 0 and below 1", lambda value: 0 < value < 1),
-    "factor": (float, "a number above 1, at most 1000", lambda value: 1 < value <= 1000),
-}
-ANOMALY_PARAMS = {
-    name: StringParam(f"ANOMALY_{name.upper()}", default=default, description=meaning)
-    for name, (default, _, meaning) in _THRESHOLDS.items()
-}
 
 PARAMS: tuple[Param[Any], ...] = (
     AI_FAILURE_RATE,
@@ -74,6 +50,7 @@ PARAMS: tuple[Param[Any], ...] = (
     RESERVATION_LEASE_SECONDS,
     REQUIRE_AUTH,
     REQUIRE_APP_CHECK,
+    REVOCATION_CHECK_SECONDS,
     SIGNUP_CREDITS,
     MAX_PENDING_PER_USER,
     ALLOWED_ORIGINS,
@@ -83,16 +60,18 @@ PARAMS: tuple[Param[Any], ...] = (
     MIN_INSTANCES,
     MAX_INSTANCES,
     THREADS,
-    REPORT_WEBHOOK_URL,
-    *ANOMALY_PARAMS.values(),
 )
 _N = TypeVar("_N", int, float)
 
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
-# The Emulator UI's, which may call whatever runs beside it.
+# The Emulator UI's pages may call the functions that run beside it.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 _ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
 MAX_SIGNUP_CREDITS = 1_000_000
+# As many tokens are checked at once (api/auth.py), so that no request waits for another.
+MAX_THREADS = 64
+# Less leaves no room for a token, a model and a refund. An emulator may try it.
+MIN_TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS = 10, 2
 
 # As the Firebase CLI accepts them, up to what one CPU allows:
 # https://cloud.google.com/run/docs/configuring/services/memory-limits
@@ -100,7 +79,7 @@ MEMORY_SIZES_MB = (256, 512, 1024, 2048, 4096)
 
 
 class ConfigurationError(ValueError):
-    """A setting is unusable; the message names every one that is, and what it may be."""
+    """A setting cannot be used; the message names every such setting and what it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +91,14 @@ class Settings:
     timeout_seconds: int
     ai_failure_rate: float
     catalog_ttl_seconds: float
-    reservation_lease_seconds: int
+    lease_seconds: int
     require_auth: bool
     require_app_check: bool
+    revocation_check_seconds: int
     signup_credits: int
     max_pending_per_user: int
     allowed_origins: Sequence[str]
     report_webhook_url: str
-    anomaly_thresholds: Mapping[str, Any]
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -129,61 +108,57 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         ConfigurationError: at least one value is out of its range; names all of them.
     """
     reader = _Reader(environ)
-    rate = reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-    ttl = reader.number(CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: 0 <= value <= 86_400)
-    timeout = reader.number(TIMEOUT_SECONDS, int, "an integer from 2 to 3600", lambda value: 2 <= value <= 3600)
-    lease = reader.number(
-        RESERVATION_LEASE_SECONDS,
-        int,
-        f"an integer above TIMEOUT_SECONDS ({timeout}) and at most 86400",
-        lambda value: timeout < value <= 86_400,
+    in_emulator = bool(environ.get(FIRESTORE_HOST))
+    timeout_seconds = reader.integer(
+        TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS, 3600
     )
-    require_auth, require_app_check = reader.switch(REQUIRE_AUTH), reader.switch(REQUIRE_APP_CHECK)
-    signup = reader.number(
-        SIGNUP_CREDITS,
-        int,
-        f"an integer from 0 to {MAX_SIGNUP_CREDITS}",
-        lambda value: 0 <= value <= MAX_SIGNUP_CREDITS,
-    )
-    most_pending = reader.number(
-        MAX_PENDING_PER_USER, int, "an integer from 1 to 1000", lambda value: 1 <= value <= 1000
-    )
+    require_auth = reader.switch(REQUIRE_AUTH)
     origins = reader.matching(
         ALLOWED_ORIGINS, rf"(|{_ORIGIN}(,{_ORIGIN})*)", "empty or origins like https://example.com, separated by commas"
     )
+    settings = Settings(
+        project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
+        region=reader.matching(REGION, r"\S+", "a region's name"),
+        timeout_seconds=timeout_seconds,
+        ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: 0 <= value <= 1),
+        catalog_ttl_seconds=reader.number(
+            CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: 0 <= value <= 86_400
+        ),
+        lease_seconds=reader.number(
+            RESERVATION_LEASE_SECONDS,
+            int,
+            f"an integer above TIMEOUT_SECONDS ({timeout_seconds}) and at most 86400",
+            lambda value: timeout_seconds < value <= 86_400,
+        ),
+        require_auth=require_auth,
+        require_app_check=reader.switch(REQUIRE_APP_CHECK),
+        revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
+        signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
+        max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
+        allowed_origins=[*filter(None, origins.split(",")), *(LOCAL_ORIGINS if in_emulator else ())],
+        report_webhook_url=reader.webhook(in_emulator),
+    )
+    _check_instances(reader)
+    reader.add(_identity_problems(require_auth, environ))
+    reader.raise_problems()
+    return settings
+
+
+def _check_instances(reader: "_Reader") -> None:
+    """What only the CLI uses, which would deploy it unchecked."""
     reader.number(MEMORY_MB, int, f"one of {', '.join(map(str, MEMORY_SIZES_MB))}", lambda mb: mb in MEMORY_SIZES_MB)
-    low = reader.number(MIN_INSTANCES, int, "an integer from 0 to 1000", lambda value: 0 <= value <= 1000)
+    low = reader.integer(MIN_INSTANCES, 0, 1000)
     reader.number(
         MAX_INSTANCES,
         int,
         f"an integer from 1 to 1000, at least MIN_INSTANCES ({low})",
         lambda value: 1 <= value <= 1000 and value >= low,
     )
-    reader.number(THREADS, int, "an integer from 1 to 1000", lambda value: 1 <= value <= 1000)
-    region = reader.matching(REGION, r"\S+", "a region's name")
-    webhook = reader.matching(REPORT_WEBHOOK_URL, r"(https?://\S+)?", "empty or an address that begins with https://")
-    thresholds = {name: reader.number(param, *_FORMS[_THRESHOLDS[name][1]]) for name, param in ANOMALY_PARAMS.items()}
-    reader.add(_identity_problems(require_auth, environ))
-    reader.raise_problems()
-    return Settings(
-        project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
-        region=region,
-        timeout_seconds=timeout,
-        ai_failure_rate=rate,
-        catalog_ttl_seconds=ttl,
-        reservation_lease_seconds=lease,
-        require_auth=require_auth,
-        require_app_check=require_app_check,
-        signup_credits=signup,
-        max_pending_per_user=most_pending,
-        allowed_origins=[*filter(None, origins.split(",")), *(LOCAL_ORIGINS if environ.get(FIRESTORE_HOST) else ())],
-        report_webhook_url=webhook,
-        anomaly_thresholds=thresholds,
-    )
+    reader.integer(THREADS, 1, MAX_THREADS)
 
 
 def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterator[str]:
-    """What would open a real project's books to strangers; an emulator's hold nothing of value."""
+    """What would open a real project's data to strangers; an emulator's data is worth nothing."""
     for name in (FIRESTORE_HOST, AUTH_HOST):
         if "/" in environ.get(name, ""):
             yield f"{name} must be a host and a port, like 127.0.0.1:9099, not {environ[name]!r}"
@@ -191,8 +166,8 @@ def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterat
         return
     if not require_auth:
         yield (
-            "REQUIRE_AUTH must be true outside the emulator: without it anybody spends anybody's credits "
-            f"({FIRESTORE_HOST} is not set, so the books are real)"
+            "REQUIRE_AUTH must be true outside the emulator: without it everybody can spend everybody's credits "
+            f"({FIRESTORE_HOST} is not set, so the data is real)"
         )
     if environ.get(AUTH_HOST):
         yield (
@@ -221,6 +196,19 @@ class _Reader:
             self._problems.append(f"{param.name} must be {expected}, not {raw!r}")
         return raw
 
+    def webhook(self, in_emulator: bool) -> str:
+        """The webhook's address, empty if there is none; never quoted, since it is a credential."""
+        url = self._environ.get(REPORT_WEBHOOK_URL.name, "").strip()
+        if url in ("", "none"):
+            return ""
+        if not re.fullmatch(r"https?://\S+" if in_emulator else r"https://\S+", url):
+            self._problems.append(f"{REPORT_WEBHOOK_URL.name} must be none or an address that begins with https://")
+        return url
+
+    def integer(self, param: Param[Any], minimum: int, maximum: int) -> int:
+        expected = f"an integer from {minimum} to {maximum}"
+        return self.number(param, int, expected, lambda value: minimum <= value <= maximum)
+
     def number(self, param: Param[Any], kind: type[_N], expected: str, accepts: Callable[[_N], bool]) -> _N:
         raw = self._raw(param)
         try:
@@ -242,5 +230,5 @@ class _Reader:
 
 
 def written(default: Any) -> str:
-    """A parameter's default as .env files write it."""
+    """A parameter's default in the form of .env files."""
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -1,34 +1,113 @@
-"""One exception for each answer that the API can give; endpoint.py renders them, nothing else does.
+"""One exception for each answer of the API other than 200: its status, message, details and headers.
 
-The shape and the canonical codes are Google's: https://cloud.google.com/apis/design/errors.
+The shape and the canonical codes are Google's: https://cloud.google.com/apis/design/errors. api/endpoint.py renders
+these exceptions and api/openapi.py describes them from the class attributes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NotRequired
+
+# pydantic, which describes these types for OpenAPI, needs this one on Python 3.11.
+from typing_extensions import TypedDict
+
+RETRY_AFTER = "Retry-After"
+# On the answer that an Idempotency-Key got before.
+REPLAYED = "Idempotent-Replayed"
+
+
+class FieldDetails(TypedDict):
+    """One field at fault."""
+
+    field: str
+    message: str
+    allowed: NotRequired[list[str]]
+
+
+class NoDetails(TypedDict):
+    """Nothing more than the message."""
+
+
+class InvalidRequestDetails(TypedDict):
+    """Every field at fault."""
+
+    reason: Literal["INVALID_REQUEST"]
+    fields: list[FieldDetails]
+
+
+class InsufficientCreditsDetails(TypedDict):
+    """How many credits are needed, and how many there are."""
+
+    reason: Literal["INSUFFICIENT_CREDITS"]
+    required: int
+    available: int
+
+
+class InFlightDetails(TypedDict):
+    """Try again with the same key."""
+
+    reason: Literal["IDEMPOTENCY_IN_FLIGHT"]
+
+
+class MismatchDetails(TypedDict):
+    """Send a new key."""
+
+    reason: Literal["IDEMPOTENCY_MISMATCH"]
+
+
+class TooManyPendingDetails(TypedDict):
+    """How many generations a user may have in flight."""
+
+    reason: Literal["TOO_MANY_PENDING"]
+    maxPending: int
+
+
+class GenerationFailedDetails(TypedDict):
+    """What was given back, and for which request."""
+
+    reason: Literal["GENERATION_FAILED"]
+    refundedCredits: int
+    generationRequestId: str
+
+
+class UnavailableDetails(TypedDict):
+    """For a purchase, the key with which to ask again."""
+
+    idempotencyKey: NotRequired[str]
+
+
+class InternalDetails(TypedDict):
+    """The id under which the log has the cause."""
+
+    errorId: str
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one field of a request, and what it may be where that is a closed list."""
+    """What is wrong with one field of a request, and the values allowed if they are a closed list."""
 
     field: str
     message: str
     allowed: Sequence[str] | None = None
+    is_missing: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        problem: dict[str, Any] = {"field": self.field, "message": self.message}
+    def to_details(self) -> FieldDetails:
+        """The problem as the client reads it."""
+        problem: FieldDetails = {"field": self.field, "message": self.message}
         if self.allowed is not None:
             problem["allowed"] = list(self.allowed)
         return problem
 
 
 class ApiError(Exception):
-    """An answer other than 200: HTTP status, canonical code, message for the client, details, headers."""
+    """An answer other than 200. `header_names` are always sent, `optional_header_names` sometimes."""
 
     http_status: ClassVar[int] = 500
     status: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str | None] = None
+    details_type: ClassVar[type[Any]] = NoDetails
+    header_names: ClassVar[tuple[str, ...]] = ()
+    optional_header_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -38,84 +117,87 @@ class ApiError(Exception):
 
 
 class InvalidRequest(ApiError):
-    """400: at least one field is missing, mistyped or out of its range; names every one."""
+    """400: A field is missing, of the wrong type, unknown or out of range. Names every such field."""
 
     http_status = 400
     status = "INVALID_ARGUMENT"
     reason = "INVALID_REQUEST"
+    details_type = InvalidRequestDetails
 
     def __init__(self, message: str, problems: Sequence[FieldProblem] = ()) -> None:
-        super().__init__(message, fields=[problem.to_dict() for problem in problems])
+        super().__init__(message, fields=[problem.to_details() for problem in problems])
         self.problems = problems
 
     @classmethod
-    def of_field(cls, field: str, message: str, allowed: Sequence[str] | None = None) -> "InvalidRequest":
-        return cls(message, [FieldProblem(field, message, allowed)])
+    def of_field(cls, field: str, message: str) -> "InvalidRequest":
+        """The error for one field."""
+        return cls(message, [FieldProblem(field, message)])
 
 
 class InsufficientCredits(ApiError):
-    """400: the balance is smaller than the price."""
+    """400: The balance is smaller than the price."""
 
     http_status = 400
     status = "FAILED_PRECONDITION"
     reason = "INSUFFICIENT_CREDITS"
+    details_type = InsufficientCreditsDetails
 
     def __init__(self, required_credits: int, available_credits: int) -> None:
         super().__init__("Insufficient credits.", required=required_credits, available=available_credits)
 
 
 class Unauthenticated(ApiError):
-    """401: no identity, or none that can be believed."""
+    """401: No ID token, or one that proves nothing."""
 
     http_status = 401
     status = "UNAUTHENTICATED"
+    header_names = ("WWW-Authenticate",)
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
 
 
 class PermissionDenied(ApiError):
-    """403: the caller is known, and may not do this."""
+    """403: The caller is known and may not do this."""
 
     http_status = 403
     status = "PERMISSION_DENIED"
 
 
-class UserNotFound(ApiError):
-    """404: no document of that user."""
+class NotFound(ApiError):
+    """404: The document does not exist."""
 
     http_status = 404
     status = "NOT_FOUND"
+
+
+class UserNotFound(NotFound):
+    """404: No such user."""
 
     def __init__(self) -> None:
         super().__init__("User not found.")
 
 
-class GenerationNotFound(ApiError):
-    """404: no such generation request."""
-
-    http_status = 404
-    status = "NOT_FOUND"
+class GenerationNotFound(NotFound):
+    """404: No such generation request."""
 
     def __init__(self) -> None:
         super().__init__("Generation request not found.")
 
 
-class ReportNotFound(ApiError):
-    """404: no such weekly report, or none yet."""
-
-    http_status = 404
-    status = "NOT_FOUND"
+class ReportNotFound(NotFound):
+    """404: No such weekly report, or none yet."""
 
     def __init__(self) -> None:
         super().__init__("Report not found.")
 
 
 class MethodNotAllowed(ApiError):
-    """405: not a method of this function; `Allow` names those that are."""
+    """405: Not a method of this function. `Allow` names those that are."""
 
     http_status = 405
     status = "INVALID_ARGUMENT"
+    header_names = ("Allow",)
 
     def __init__(self, allowed: Sequence[str]) -> None:
         methods = ", ".join(allowed)
@@ -123,61 +205,67 @@ class MethodNotAllowed(ApiError):
 
 
 class IdempotencyInFlight(ApiError):
-    """409: the first request with this Idempotency-Key has not ended yet."""
+    """409: The first request with this Idempotency-Key has not ended yet."""
 
     http_status = 409
     status = "ABORTED"
     reason = "IDEMPOTENCY_IN_FLIGHT"
+    details_type = InFlightDetails
+    header_names = (RETRY_AFTER,)
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(
-            "A request with this Idempotency-Key is still in flight.",
-            headers={"Retry-After": str(retry_after_seconds)},
+            "A request with this Idempotency-Key is still in flight.", headers={RETRY_AFTER: str(retry_after_seconds)}
         )
 
 
+class BodyTooLarge(ApiError):
+    """413: The body is over the limit."""
+
+    http_status = 413
+    status = "INVALID_ARGUMENT"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body must not exceed {max_bytes} bytes.")
+
+
 class IdempotencyMismatch(ApiError):
-    """422: this Idempotency-Key was used for a different request."""
+    """422: This Idempotency-Key was used for a different request."""
 
     http_status = 422
     status = "INVALID_ARGUMENT"
     reason = "IDEMPOTENCY_MISMATCH"
+    details_type = MismatchDetails
 
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was already used for a different request.")
 
 
-class BodyTooLarge(ApiError):
-    """413: the body is over the limit."""
-
-    http_status = 413
-    status = "INVALID_ARGUMENT"
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body must not exceed {limit_bytes} bytes.")
-
-
 class TooManyPending(ApiError):
-    """429: the user has as many generations in flight as one user may; ending one makes room."""
+    """429: The user has as many generations in flight as allowed. Each one that ends makes room."""
 
     http_status = 429
     status = "RESOURCE_EXHAUSTED"
     reason = "TOO_MANY_PENDING"
+    details_type = TooManyPendingDetails
+    header_names = (RETRY_AFTER,)
 
-    def __init__(self, most_pending: int, retry_after_seconds: int) -> None:
+    def __init__(self, max_pending: int, retry_after_seconds: int) -> None:
         super().__init__(
-            f"Too many generations in flight. A user may have {most_pending} at once.",
-            headers={"Retry-After": str(retry_after_seconds)},
-            maxPending=most_pending,
+            f"Too many generations in flight. A user may have {max_pending} at once.",
+            headers={RETRY_AFTER: str(retry_after_seconds)},
+            maxPending=max_pending,
         )
 
 
 class GenerationFailed(ApiError):
-    """500: the model gave no image; the credits are back."""
+    """500: The model gave no image, and the credits are back."""
 
     http_status = 500
     status = "INTERNAL"
     reason = "GENERATION_FAILED"
+    details_type = GenerationFailedDetails
+    optional_header_names = (REPLAYED,)
 
     def __init__(
         self, refunded_credits: int, generation_request_id: str, headers: Mapping[str, str] | None = None
@@ -191,30 +279,34 @@ class GenerationFailed(ApiError):
 
 
 class Unavailable(ApiError):
-    """503: Firestore is away, or others kept changing the same documents; worth trying again."""
+    """503: Firestore or Firebase Authentication did not answer in time, or others kept changing the same documents."""
 
     http_status = 503
     status = "UNAVAILABLE"
+    details_type = UnavailableDetails
+    header_names = (RETRY_AFTER,)
 
     def __init__(self, message: str, retry_after_seconds: int = 2) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+        super().__init__(message, headers={RETRY_AFTER: str(retry_after_seconds)})
 
 
 class Internal(ApiError):
-    """500: anything unforeseen. The client learns nothing of the cause but the id under which the log has it."""
+    """500: Unexpected. The client gets a generic message and the id under which the log has the cause."""
+
+    details_type = InternalDetails
 
     def __init__(self, **log_fields: Any) -> None:
         super().__init__("Internal error.")
         self.log_fields = log_fields
 
-    def found_under(self, error_id: str) -> "Internal":
-        """The same answer, with the id under which the log tells more."""
+    def with_error_id(self, error_id: str) -> "Internal":
+        """The same answer with the id of its log line."""
         self.details["errorId"] = error_id
         return self
 
 
 class BrokenDocument(Internal):
-    """500: a stored document does not hold what it must; names it for the operator."""
+    """500: A stored document does not hold what it must. Names it for the operator."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(document=path, problem=problem)

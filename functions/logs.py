@@ -1,35 +1,35 @@
 """Structured events, each with the trace of the request that caused it.
 
-A request's fields are carried in a context variable, so that no layer passes them on. Never logged: a prompt, a token,
-an e-mail address, a whole payload, or the words of a foreign exception, which may quote any of these.
+A request's fields are kept in a context variable, so no layer passes them on. Never logged: a prompt, a token, an
+e-mail address, a payload, or the message of a library's exception, which may quote any of these.
 """
 
 import contextlib
 import contextvars
+import json
 import re
+import sys
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from firebase_functions import logger
-
 _CARRIED: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("carried", default={})  # noqa: B039 - never changed
-# Cloud Logging joins the lines of one request by this field, and any other service's:
+# Cloud Logging groups the lines of one request by this field:
 # https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
 TRACE_FIELD = "logging.googleapis.com/trace"
 _TRACE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def trace_id(trace_context: str | None) -> str:
-    """The id in an X-Cloud-Trace-Context header ("ID/SPAN;o=1"); a new one where there is none."""
+    """The id in an X-Cloud-Trace-Context header ("ID/SPAN;o=1"), or a new one."""
     found = _TRACE_ID.match(trace_context or "")
     return found[0] if found else uuid.uuid4().hex
 
 
 @contextlib.contextmanager
 def traced(trace: str, project: str | None) -> Iterator[None]:
-    """Within it, every event carries the trace, and whatever `carry` adds."""
+    """Inside it, every event carries the trace and the fields that `carry` adds."""
     token = _CARRIED.set({TRACE_FIELD: f"projects/{project}/traces/{trace}" if project else trace})
     try:
         yield
@@ -43,28 +43,35 @@ def carry(**fields: Any) -> None:
 
 
 def info(event: str, **fields: Any) -> None:
-    _write(logger.info, event, fields)
+    """Logs a change of state."""
+    _write("INFO", event, fields)
 
 
 def warn(event: str, **fields: Any) -> None:
-    _write(logger.warn, event, fields)
+    """Logs what an operator may want to look at."""
+    _write("WARNING", event, fields)
 
 
 def error(event: str, **fields: Any) -> None:
-    _write(logger.error, event, fields)
+    """Logs what an operator has to act on."""
+    _write("ERROR", event, fields)
 
 
-def where(error: BaseException | None) -> list[str]:
-    """An exception and its causes: each one's type and the places it went through, without its words."""
-    places = []
+def places(error: BaseException | None) -> list[str]:
+    """An exception and its causes: each one's type and the lines it passed, without its message."""
+    found = []
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
-        places.append(f"{type(error).__name__}: " + " > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames))
+        found.append(f"{type(error).__name__}: " + " > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return places
+    return found
 
 
-def _write(write: Callable[..., None], event: str, fields: Mapping[str, Any]) -> None:
+def _write(severity: str, event: str, fields: Mapping[str, Any]) -> None:
+    """One line of JSON with the event first, as Cloud Logging reads it:
+    https://cloud.google.com/run/docs/logging#writing_structured_logs
+    """
+    entry = {"message": event, "severity": severity, **fields, **_CARRIED.get()}
     # A log that cannot be written must not turn a commit that stands into an error.
     with contextlib.suppress(OSError, ValueError):
-        write(event, **{**_CARRIED.get(), **fields})
+        print(json.dumps(entry, default=str), file=sys.stderr if severity == "ERROR" else sys.stdout, flush=True)

@@ -1,6 +1,6 @@
-"""Audits the books of an emulator or a real project, reading only; names each violation and exits 1 on any.
+"""Audits the ledger of an emulator or a real project, reading only; names each violation and exits 1 on any.
 
-Where FIRESTORE_EMULATOR_HOST is set the emulator is meant, else the project, with Application Default Credentials.
+It audits the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
 """
 
 import argparse
@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from audits import Audits
-from database import Database
-from project_client import project_client
+from google.auth.exceptions import DefaultCredentialsError
 
-BAR_WIDTH = 40
+from credits.audit import Audit
+from errors import Unavailable
+from project_client import exit_without_credentials
+from store import Connection, Store, connect
 
 
 def main() -> int:
@@ -26,31 +27,40 @@ def main() -> int:
         help="how long past its lease a request may be pending (on a live project: 300, the time between two sweeps)",
     )
     options = parser.parse_args()
-    client = project_client(options.project)
-    audits = Audits(Database(lambda: client), lambda: datetime.now(UTC), options.grace_seconds)
-    if options.user is not None:
-        audited: Iterable[tuple[str, list[str]]] = [(options.user, audits.of_user(options.user))]
-    else:
-        [[total]] = client.collection("users").count().get()
-        audited = with_bar(audits.of_everybody(), int(total.value))
+    connection = connection_to(options.project)
+    audit = Audit(Store(lambda: connection), lambda: datetime.now(UTC), options.grace_seconds)
+    try:
+        return report([(options.user, audit.of_user(options.user))] if options.user else counted(audit.of_all_users()))
+    except Unavailable as error:
+        sys.exit(error.message)
+
+
+def connection_to(project: str) -> Connection:
+    """Ends the script with one clear line if there are no credentials for the project."""
+    try:
+        return connect(project)
+    except DefaultCredentialsError:
+        exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
+
+
+def report(audited: Iterable[tuple[str, list[str]]]) -> int:
+    """Prints each violation and how many there are; 1 if there is any."""
     users, found = set(), 0
     for user_id, violations in audited:
         users.add(user_id)
         found += len(violations)
         for violation in violations:
             print(violation)
+    # A request of nobody comes under an empty id.
     print(f"{len(users - {''})} users audited, {found} violations.")
     return 1 if found else 0
 
 
-def with_bar(audited: Iterator[tuple[str, list[str]]], total: int) -> Iterator[tuple[str, list[str]]]:
-    """Passes the audits on and shows on a terminal how far they are."""
+def counted(audited: Iterator[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """Passes the audits on, and shows on a terminal how many there were."""
     for number, audit in enumerate(audited, 1):
         if sys.stderr.isatty():
-            done = min(number, total)
-            filled = BAR_WIDTH * done // max(total, 1)
-            end = "\n" if done == total else ""
-            print(f"\r[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {done}/{total} users", end=end, file=sys.stderr)
+            print(f"\r{number} audited", end="", file=sys.stderr)
         yield audit
 
 

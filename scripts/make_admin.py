@@ -13,7 +13,7 @@ from firebase_admin import auth
 from firebase_admin.exceptions import FirebaseError
 from google.auth.exceptions import DefaultCredentialsError
 
-from auth import ADMIN_CLAIM
+from api.auth import ADMIN_CLAIM
 from project_client import exit_without_credentials
 
 

@@ -1,13 +1,12 @@
 """Fixtures of the tests that run against the real emulators."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from collections.abc import Iterator
 
 import pytest
 
-from projects import Project
-from servers import FunctionServer
+from tests.support.calls import Function
+from tests.support.projects import Project
+from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
 
 @pytest.fixture
@@ -16,26 +15,32 @@ def project() -> Project:
     return Project.seeded()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_project() -> Project:
-    """One project for a module's tests; each of them has users of its own."""
+    """The project of test_openapi_answers.py, whose users have fixed ids."""
     return Project.seeded()
 
 
-@pytest.fixture(scope="module")
-def serve(shared_project: Project) -> Iterator[Callable[[str], FunctionServer]]:
-    """Gives a function by name, on the shared project; each is started when it is first asked for."""
-    with ExitStack() as stack:
-        yield cache(lambda target: stack.enter_context(FunctionServer(target, shared_project.id)))
+@pytest.fixture(scope="session")
+def common_project() -> Project:
+    """The project of `server`; each test has users of its own."""
+    return Project.seeded()
 
 
-@pytest.fixture(scope="module")
-def generate(serve: Callable[[str], FunctionServer]) -> FunctionServer:
-    """createGenerationRequest whose model never fails, on the shared project."""
-    return serve("createGenerationRequest")
+@pytest.fixture(scope="session")
+def server(common_project: Project) -> Iterator[FunctionServer]:
+    """Every function on one real server, without tokens; its model never fails."""
+    with FunctionServer(EVERY_FUNCTION, common_project.id) as started:
+        yield started
 
 
-@pytest.fixture(scope="module")
-def credits_of(serve: Callable[[str], FunctionServer]) -> FunctionServer:
-    """getUserCredits on the shared project."""
-    return serve("getUserCredits")
+@pytest.fixture(scope="session")
+def create(server: FunctionServer) -> Function:
+    """createGenerationRequest."""
+    return server.of("createGenerationRequest")
+
+
+@pytest.fixture(scope="session")
+def credits_of(server: FunctionServer) -> Function:
+    """getUserCredits."""
+    return server.of("getUserCredits")

@@ -1,7 +1,7 @@
 """What firestore.rules let an app's clients do, against the real emulator, with ID tokens of real sign-ins.
 
-The emulator takes a token's word for everything. That it is signed, of this project and not expired, Firestore itself
-checks before it looks at the rules; no test here can.
+The emulator believes every token. Firestore itself checks that it is signed, of this project and not expired before it
+looks at the rules; no test here can.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from projects import Project
-from rules_client import Json, RulesClient, both, either, field_is, is_null, select
+from tests.support.projects import Project
+from tests.support.rules_client import Json, RulesClient, both, either, field_is, is_null, select
 
 RUN = f"rules-{uuid.uuid4().hex[:8]}"
 READS, WRITES = ("get", "list", "query"), ("create", "update", "delete")
@@ -24,7 +24,7 @@ READS, WRITES = ("get", "list", "query"), ("create", "update", "delete")
 
 @dataclass(frozen=True)
 class Place:
-    """A document; `owned_by` is the filter with which a query would ask for it and its like."""
+    """A document; `owned_by` is the filter with which a query would ask for it and others like it."""
 
     path: str
     fields: dict[str, Any]
@@ -56,7 +56,7 @@ SHARED: dict[str, Place] = {
     for name in ("styles", "colors", "sizes", "reports", "styles/anime/notes")
 }
 
-# Everything that is allowed. Who asks matters only through whose it is: an admin is a user like any other.
+# Everything that is allowed. It depends on whose document it is, not on who asks: an admin is a user like any other.
 ALLOWED = {
     ("styles", "shared"): {"get", "list", "query"},
     ("colors", "shared"): {"get", "list", "query"},
@@ -109,7 +109,7 @@ class World:
         return PERSONAL[collection](uid_of(client) if relation == "own" else self.other)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     project = Project(os.environ["GCLOUD_PROJECT"])
     found = World(
@@ -265,7 +265,7 @@ OWNERS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("owner", OWNERS)
 def test_a_request_without_a_proper_owner_is_nobodys(world: World, owner: str) -> None:
-    """Where userId is no user's id, or only nearly the caller's, the request is refused to everybody."""
+    """If userId is not a user's id, or only nearly the caller's, the request is refused to everybody."""
     for who in ("nobody", "user", "admin"):
         fields = OWNERS[owner](world.person(who).user_id or "nobody")
         odd = Place(f"generationRequests/{RUN}-odd", {"status": "completed", **fields})
@@ -274,7 +274,7 @@ def test_a_request_without_a_proper_owner_is_nobodys(world: World, owner: str) -
 
 
 def test_a_missing_request_is_refused_as_anothers_is(world: World) -> None:
-    """Nobody learns from the answer which requests there are; whether one's own account has books, one may know."""
+    """Nobody learns from the answer which requests exist; whether one's own account exists, one may know."""
     for who in ("nobody", "user", "admin"):
         assert_denied(world.person(who).get(f"generationRequests/{RUN}-missing"))
         assert_denied(world.person(who).get(f"users/{RUN}-missing"))
@@ -297,7 +297,7 @@ def changed(client: RulesClient, path: str, **transform: Json) -> Json:
     return {"transform": {"document": client.name(path), "fieldTransforms": [{"fieldPath": "credits", **transform}]}}
 
 
-# What somebody without scruples would send; `me` has books.
+# What an attacker would send; `me` has a balance and a ledger.
 ATTACKS: dict[str, Callable[[RulesClient, str], list[Json]]] = {
     "credits set": lambda me, own: [me.setting(own, {"credits": 1_000})],
     "credits merged": lambda me, own: [
@@ -333,8 +333,8 @@ ATTACKS: dict[str, Callable[[RulesClient, str], list[Json]]] = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("who", ["user", "admin"])
-def test_an_attack_on_ones_own_books_is_denied(world: World, who: str, attack: str) -> None:
-    """Whatever form a write takes, it gets 403 and nothing is written, not even a part of it."""
+def test_an_attack_on_ones_own_credits_is_denied(world: World, who: str, attack: str) -> None:
+    """A write of any form gets 403, and nothing is written, not even a part of it."""
     me = world.person(who)
     own = PERSONAL["users"](uid_of(me))
     for place in (own, PERSONAL["transactions"](uid_of(me)), PERSONAL["generationRequests"](uid_of(me))):
@@ -347,7 +347,7 @@ def test_an_attack_on_ones_own_books_is_denied(world: World, who: str, attack: s
 
 
 def test_a_newcomer_cannot_open_an_account_with_credits(world: World) -> None:
-    """The first document of a user is made by the functions alone."""
+    """Only the functions make a user's first document."""
     newcomer = RulesClient.of_new_account(world.project.id, f"{RUN}-first")
     own = Place(f"users/{newcomer.user_id}", {})
     world.remove(own)
@@ -366,7 +366,7 @@ def test_a_write_does_not_tell_what_there_is(world: World) -> None:
 
 
 def test_a_guest_is_a_user_with_their_own_data_only(world: World) -> None:
-    """Who signed in without saying who they are reads what is theirs, nobody else's, and writes nothing."""
+    """A user who signed in anonymously reads what is theirs, nobody else's, and writes nothing."""
     guest = RulesClient.of_new_guest(world.project.id)
     assert guest.claims()["firebase"]["sign_in_provider"] == "anonymous"
     for collection, places in PERSONAL.items():

@@ -1,58 +1,56 @@
-"""The services as main.py builds them, with whatever a test wants to be different."""
+"""The services and the endpoint as main.py builds them, with other settings, another clock, another connection."""
 
-import random
-import time
-import uuid
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from google.cloud import firestore
-
-from ai_simulator import simulated_models
-from audits import Audits
-from catalog import CatalogCache
-from database import Database, RetryPolicy
-from generations import Generations
+import config
+import services
+from api.endpoint import Endpoint
+from config import AUTH_HOST, FIRESTORE_HOST, Settings
+from credits.audit import Audit
 from handlers import Services
-from ledger import Ledger
-from projects import Project
+from store import Connection, Store
+from tests.support.calls import InProcess
+from tests.support.projects import Project
+from tests.support.servers import TEST_SETTINGS
 
 LEASE_SECONDS = 600.0
-MOST_PENDING = 1_000
-
-
-def new_id() -> str:
-    return uuid.uuid4().hex
 
 
 def clock_ahead(seconds: float) -> Callable[[], datetime]:
     return lambda: datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def audits_of(project: Project, later_seconds: float = 0.0) -> Audits:
-    """Audits of a project's books, by a clock that is `later_seconds` ahead."""
-    return Audits(Database(lambda: project.client), clock_ahead(later_seconds))
+def settings_of(project: Project, **settings: str) -> Settings:
+    """The settings of tests on this project, but for these changes."""
+    emulators = {name: os.environ[name] for name in (FIRESTORE_HOST, AUTH_HOST) if name in os.environ}
+    return config.load({**emulators, **TEST_SETTINGS, "GCLOUD_PROJECT": project.id, **settings})
 
 
 def assembled(
-    connect: Callable[[], firestore.Client],
-    failure_rate: float = 0.0,
+    project: Project,
+    connection: Connection | None = None,
     later_seconds: float = 0.0,
-    ledger_type: type[Ledger] = Ledger,
-    policy: RetryPolicy | None = None,
-    signup_credits: int = 0,
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> Services:
-    """Services on a client of the test's choice, whose clock is `later_seconds` ahead."""
-    db = Database(connect, policy)
-    clock = clock_ahead(later_seconds)
-    return Services(
-        catalog=CatalogCache(db, 60.0, time.monotonic),
-        ledger=ledger_type(db, clock, new_id, LEASE_SECONDS, MOST_PENDING),
-        generations=Generations(db),
-        models=simulated_models(failure_rate, random.random),
-        new_id=new_id,
-        monotonic=time.monotonic,
-        image_within_seconds=float("inf"),
-        answer_within_seconds=float("inf"),
-        signup_credits=signup_credits,
+    """Services on a project, whose clock is `later_seconds` ahead; the overrides are those of services.build."""
+    return services.build(
+        settings or settings_of(project),
+        connect=lambda: connection or project.connection,
+        clock=clock_ahead(later_seconds),
+        **overrides,
     )
+
+
+def in_process(project: Project, connection: Connection | None = None, /, **changes: str) -> InProcess:
+    """Every function with these changed settings, in this process."""
+    settings = settings_of(project, **changes)
+    return InProcess(Endpoint.build(settings, assembled(project, connection, settings=settings)))
+
+
+def audit_of(project: Project, later_seconds: float = 0.0) -> Audit:
+    """The audit of a project's ledger, by a clock that is `later_seconds` ahead."""
+    return Audit(Store(lambda: project.connection), clock_ahead(later_seconds))

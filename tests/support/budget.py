@@ -8,18 +8,21 @@ THOROUGH = os.environ.get("THOROUGH") == "1"
 FAULT_STRIDE = 1 if THOROUGH else 4
 STORMS = 200 if THOROUGH else 10
 
-# Histories of the ledger machine, of up to 30 steps each.
-HISTORIES = 1_000 if THOROUGH else 60
+# Histories of the ledger machine, and the most steps of each.
+LEDGER_HISTORIES = 1_000 if THOROUGH else 40
+LEDGER_STEPS = 30
 
-# Made-up requests to each function: some derived from the description, more of raw bytes, and those with tokens.
-DESCRIBED_REQUESTS = 130 if THOROUGH else 6
-RAW_REQUESTS = 1_000 if THOROUGH else 40
+# Made-up requests to each function: some derived from the description, more of raw bytes, and those with tokens. Of
+# the requests that are odd in one thing every n-th is sent.
+DESCRIBED_REQUESTS = 130 if THOROUGH else 10
+RAW_REQUESTS = 1_000 if THOROUGH else 60
 SIGNED_IN_REQUESTS = 250 if THOROUGH else 20
 FUZZ_PROCESSES = 3 if THOROUGH else 1
-LEAST_REQUESTS = 10_000 if THOROUGH else 1_000
+ODD_STRIDE = 1 if THOROUGH else 3
+MIN_FUZZ_REQUESTS = 11_093 if THOROUGH else 1_000
 
 # Entries of the history that is paged while it grows.
 LONG_HISTORY = 10_000 if THOROUGH else 1_500
 
 # Clients of one user on the Functions emulator, which starts a process for each.
-CROWD = 32 if THOROUGH else 8
+CROWD = 32 if THOROUGH else 6

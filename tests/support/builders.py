@@ -1,17 +1,33 @@
-"""Ledgers, clocks and requests for tests that need no emulator."""
+"""Ledgers, services, callers and clocks for tests that need no emulator."""
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from audits import Audits
-from database import RetryPolicy
-from ledger import GenerationRequest, Ledger
-from memory import MemoryDatabase
+from flask import Request
+from grpc import StatusCode
+from werkzeug.test import EnvironBuilder
+
+import config
+import services
+from credits import documents
+from credits.audit import Audit
+from credits.grants import Grants, id_for_key
+from credits.history import History
+from credits.ledger import Ledger
+from credits.reservations import Purchase, Reservation
+from errors import ApiError, Unauthenticated
+from images.model import ImageModel, ImageOrder
+from store import NO_DEADLINE, Deadline, RetryPolicy, StoreError
+from tests.support.memory import Hook, MemoryStore
 
 LEASE_SECONDS = 600.0
+IMAGE_URL = "https://images.example.com/1.png"
+PURCHASE = Purchase("ann", "model-a", "anime", "neon", "1024x1024", None)
+# What Backend sells; it costs 1 credit.
+ORDER = {"userId": "ann", "model": "model-a", "style": "realistic", "color": "vibrant", "size": "512x512"}
 
 
 @dataclass
@@ -27,50 +43,189 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def impatient(attempts: int = 8) -> RetryPolicy:
-    """A policy that sleeps on a clock of its own, so that giving up takes no time."""
-    time = itertools.count()
+@dataclass
+class Stopwatch:
+    """A monotonic clock that goes only when told to."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def forward(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def impatient(stopwatch: Stopwatch | None = None, max_seconds: float = 15.0) -> RetryPolicy:
+    """A policy whose pauses move a stopwatch instead of taking time."""
+    stopwatch = stopwatch or Stopwatch()
     return RetryPolicy(
-        budget_seconds=float(attempts),
-        uniform=lambda low, high: 0.0,
-        sleep=lambda seconds: None,
-        monotonic=lambda: float(next(time)) / 2,
+        max_seconds=max_seconds, uniform=lambda low, high: high, sleep=stopwatch.forward, monotonic=stopwatch
     )
 
 
-def sleepless() -> RetryPolicy:
-    """A policy that tries again at once, for as long as nobody would wait."""
-    return RetryPolicy(uniform=lambda low, high: 0.0, sleep=lambda seconds: None)
-
-
-def counter_ids() -> Callable[[], str]:
+def counter_ids(prefix: str = "id") -> Callable[[], str]:
     numbers = itertools.count(1)
-    return lambda: f"id{next(numbers)}"
+    return lambda: f"{prefix}{next(numbers)}"
+
+
+def failing(code: StatusCode, rpc: str = "Commit", times: float = 1) -> Hook:
+    """A hook that fails the next round trips of this name."""
+    failed = itertools.count(1)
+
+    def fail(name: str) -> None:
+        if name == rpc and next(failed) <= times:
+            raise StoreError(code)
+
+    return fail
+
+
+def quiet(name: str) -> None:
+    """The hook that does nothing."""
+
+
+def expired(stopwatch: Stopwatch | None = None) -> Deadline:
+    """A deadline that has passed."""
+    return Deadline.after(0, stopwatch or Stopwatch())
 
 
 @dataclass
 class Books:
-    """A ledger on an in-process database, with a clock to move."""
+    """The ledger and its neighbours on an in-process store, with a clock to move."""
 
     clock: Clock = field(default_factory=Clock)
     policy: RetryPolicy = field(default_factory=impatient)
-    most_pending: int = 1_000
-    db: MemoryDatabase = field(init=False)
+    max_pending: int = 1_000
+    store: MemoryStore = field(init=False)
     ledger: Ledger = field(init=False)
-    audits: Audits = field(init=False)
+    grants: Grants = field(init=False)
+    history: History = field(init=False)
+    audit: Audit = field(init=False)
+    new_key: Callable[[], str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.db = MemoryDatabase(self.clock, self.policy)
-        self.ledger = Ledger(self.db, self.clock, counter_ids(), LEASE_SECONDS, self.most_pending)
-        self.audits = Audits(self.db, self.clock)
+        self.store = MemoryStore(self.clock, self.policy)
+        self.ledger = Ledger(self.store, self.clock, counter_ids("attempt"), LEASE_SECONDS, self.max_pending)
+        self.grants = Grants(self.store, counter_ids("grant-attempt"))
+        self.history = History(self.store)
+        self.audit = Audit(self.store, self.clock)
+        self.new_key = counter_ids("key")
+
+    def rival(self, skew_seconds: float = 0.0) -> Ledger:
+        """The ledger of another process on the same documents, whose clock differs."""
+        return Ledger(
+            self.store.beside(),
+            lambda: self.clock() + timedelta(seconds=skew_seconds),
+            counter_ids("rival-attempt"),
+            LEASE_SECONDS,
+            self.max_pending,
+        )
 
     def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:
-        self.db.put(f"users/{user_id}", {"credits": credits})
+        """Gives a user this balance without a ledger entry, as somebody with the console would."""
+        self.store.put(documents.user_path(user_id), {"credits": credits})
         return user_id
 
     def balance(self, user_id: str = "ann") -> Any:
-        return self.db.everything()[f"users/{user_id}"].get("credits")
+        return self.fields(documents.user_path(user_id)).get("credits")
+
+    def fields(self, path: str) -> Mapping[str, Any]:
+        """What a document holds."""
+        return self.store.everything()[path]
+
+    def change(self, path: str, **fields: Any) -> None:
+        """Changes a document as somebody with the console would."""
+        self.store.put(path, {**self.store.everything().get(path, {}), **fields})
+
+    def reserve(
+        self,
+        key: str | None = None,
+        price: int | ApiError = 3,
+        signup_credits: int = 0,
+        deadline: Deadline = NO_DEADLINE,
+        **fields: Any,
+    ) -> Reservation:
+        """A new reservation of PURCHASE with these fields changed; without a key under one of its own."""
+        purchase = replace(PURCHASE, **fields)
+        outcome = self.ledger.reserve(purchase, key or self.new_key(), price, signup_credits, deadline)
+        assert isinstance(outcome, Reservation)
+        return outcome
 
 
-def request(user_id: str = "ann", cost_credits: int = 3, prompt: str | None = None) -> GenerationRequest:
-    return GenerationRequest(user_id, "model-a", "anime", "neon", "1024x1024", prompt, cost_credits)
+def key_with_id_before(prefix: str, user_id: str = "ann") -> str:
+    """A key of this user whose request id begins with `prefix`."""
+    return next(key for key in map(str, itertools.count()) if id_for_key(user_id, key).startswith(prefix))
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A model that does what the test says."""
+
+    act: Callable[[ImageOrder, Deadline], str]
+
+    def generate(self, order: ImageOrder, deadline: Deadline) -> str:
+        return self.act(order, deadline)
+
+
+class Backend:
+    """The services as they are built for deployment, on an in-process store, with clocks to move.
+
+    The catalog sells one image, ORDER, for 1 credit.
+    """
+
+    def __init__(self, act: Callable[[ImageOrder, Deadline], str] | None = None, **environ: str) -> None:
+        self.clock = Clock()
+        self.stopwatch = Stopwatch()
+        self.store = MemoryStore(self.clock, impatient(self.stopwatch))
+        self.store.put("styles/realistic", {})
+        self.store.put("colors/vibrant", {})
+        self.store.put("sizes/512x512", {"credits": 1})
+        self.settings = config.load({config.FIRESTORE_HOST: "127.0.0.1:1", **environ})
+        model: ImageModel = FakeModel(act or (lambda order, deadline: IMAGE_URL))
+        self.services = services.build(
+            self.settings,
+            connect=self.store.connect,
+            policy=impatient(self.stopwatch),
+            models={"model-a": model},
+            clock=self.clock,
+            monotonic=self.stopwatch,
+        )
+
+    def deadline(self, seconds: float = 57.0) -> Deadline:
+        """The deadline of a request that arrives now, on the stopwatch."""
+        return Deadline.after(seconds, self.stopwatch)
+
+    def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:
+        self.store.put(documents.user_path(user_id), {"credits": credits})
+        return user_id
+
+    def balance(self, user_id: str = "ann") -> Any:
+        return self.store.everything()[documents.user_path(user_id)].get("credits")
+
+    def violations(self, user_id: str = "ann") -> list[str]:
+        """What the audit finds in a user's documents."""
+        return Audit(self.store, self.clock).of_user(user_id)
+
+
+class KnownTokens:
+    """Tokens that are known by name; only `good` is an App Check token. Remembers the deadlines that it was given."""
+
+    def __init__(self, **claims: Mapping[str, Any]) -> None:
+        self._claims = claims
+        self.deadlines: list[Deadline] = []
+
+    def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
+        self.deadlines.append(deadline)
+        if id_token not in self._claims:
+            raise Unauthenticated("unknown")
+        return self._claims[id_token]
+
+    def check_app(self, app_check_token: str, deadline: Deadline) -> None:
+        self.deadlines.append(deadline)
+        if app_check_token != "good":
+            raise Unauthenticated("no app")
+
+
+def http_request(method: str = "GET", **parts: Any) -> Request:
+    """A request as Flask hands it to a function; the parts are those of werkzeug's EnvironBuilder."""
+    return Request(EnvironBuilder(method=method, **parts).get_environ())

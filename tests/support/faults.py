@@ -1,15 +1,17 @@
 """Breaks one Firestore round trip of a purchase in every way, then lets client, lease and sweep do their work.
 
 A case is a scenario (what the process was doing), a round trip of it (by number), and a way to break it. Afterwards
-the books must hold, whatever the client was told must be true, and at most one image may have been paid for.
+the ledger must be consistent, what the client was told must be true, and at most one image may have been paid for.
 """
 
 import collections
 import contextlib
-import multiprocessing
+import multiprocessing.context
+import multiprocessing.forkserver
 import os
-import random
 import signal
+import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,22 +19,31 @@ from enum import Enum
 from typing import Any, NoReturn
 
 import grpc
+import pytest
 
-from ai_simulator import ImageOrder, generate_image, simulated_models
-from assembly import LEASE_SECONDS, assembled, audits_of
-from contract import order
+from ai_simulator import SimulatedModel
+from credits.documents import DEDUCTION
+from credits.grants import Grants
+from credits.ledger import Ledger
 from errors import ApiError, GenerationFailed
-from handlers import Call, Caller, Services, create_generation_request, grant_credits
-from ledger import Ledger
-from projects import Project
-from rpcs import Interceptor, hooked_client
-from shop import reserved
+from handlers import Call, Caller, Ok, Services, create_generation_request, grant_credits
+from images.model import ImageOrder
+from schemas.fields import KEY_HEADER
+from schemas.replies import GenerationReply
+from schemas.requests import GenerationOrder, GrantOrder
+from store import NO_DEADLINE, Deadline
+from tests.support.assembly import LEASE_SECONDS, assembled, audit_of, settings_of
+from tests.support.contract import order
+from tests.support.projects import Project
+from tests.support.rpcs import Interceptor, hooked_connection
+from tests.support.shop import reserved
 
 OPENING_CREDITS = 10
 COST_CREDITS = 1
 GRANTED_CREDITS = 5
 AFTER_LEASE_SECONDS = LEASE_SECONDS + 60
 CHILD_SECONDS = 60
+_FORKING = threading.Lock()
 
 
 class Way(Enum):
@@ -61,34 +72,32 @@ class Fault:
 
 @dataclass(frozen=True)
 class Case:
-    """A user with a key, in one scenario; picklable, so that a process can be killed in it."""
+    """A user with a key, in one scenario; picklable, so that a process can be killed in it.
+
+    `ledger_type` and `grants_type` are for tests that break them on purpose; the latter wraps the real grants.
+    """
 
     scenario: str
     project: Project
     user_id: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     ledger_type: type[Ledger] = Ledger
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return order(self.user_id)
+    grants_type: Callable[[Grants], Grants] | None = None
 
     def services(self, around: Interceptor | None = None, later_seconds: float = 0.0) -> Services:
-        client = hooked_client(self.project.id, os.environ["FIRESTORE_EMULATOR_HOST"], around or _send)
-        return assembled(
-            lambda: client,
-            self.failure_rate,
-            later_seconds,
-            self.ledger_type,
-            signup_credits=0 if SCENARIOS[self.scenario].has_account else OPENING_CREDITS,
+        host = os.environ["FIRESTORE_EMULATOR_HOST"]
+        connection = hooked_connection(self.project.id, host, around) if around else None
+        scenario = SCENARIOS[self.scenario]
+        settings = settings_of(
+            self.project,
+            AI_FAILURE_RATE="1" if self.scenario == "failure" else "0",
+            SIGNUP_CREDITS="0" if scenario.has_account else str(OPENING_CREDITS),
         )
-
-    @property
-    def failure_rate(self) -> float:
-        return 1.0 if self.scenario == "failure" else 0.0
+        services = assembled(self.project, connection, later_seconds, settings, ledger_type=self.ledger_type)
+        return services if self.grants_type is None else replace(services, grants=self.grants_type(services.grants))
 
     def ask(self, services: Services) -> str:
-        """What the client is told: an image's URL, "failed", "granted", or the name of another error."""
+        """What the client is told: an image and a balance, "failed", "granted", or the name of another error."""
         try:
             return SCENARIOS[self.scenario].ask(self, services)
         except GenerationFailed:
@@ -98,13 +107,20 @@ class Case:
 
 
 def _buy_image(case: Case, services: Services) -> str:
-    call = Call(case.body, idempotency_key=case.key, caller=Caller(case.user_id, is_admin=False))
-    return str(create_generation_request(call, services).body["imageUrl"])
+    asked = GenerationOrder.model_validate({**order(case.user_id), KEY_HEADER: case.key})
+    answer = create_generation_request(asked, Call(Caller(case.user_id), NO_DEADLINE), services)
+    assert isinstance(answer.reply, GenerationReply)
+    return _sold(answer.reply.image_url, answer.reply.current_credits)
+
+
+def _sold(image_url: str, balance_credits: int) -> str:
+    return f"{image_url} leaves {balance_credits}"
 
 
 def _grant(case: Case, services: Services) -> str:
-    body = {"userId": case.user_id, "credits": GRANTED_CREDITS, "reason": "a fault test"}
-    grant_credits(Call(body, idempotency_key=case.key), services)
+    body = {"userId": case.user_id, "credits": GRANTED_CREDITS, "reason": "a fault test", KEY_HEADER: case.key}
+    answer = grant_credits(GrantOrder.model_validate(body), Call(Caller("root", is_admin=True), NO_DEADLINE), services)
+    assert isinstance(answer, Ok)
     return "granted"
 
 
@@ -116,9 +132,9 @@ def _buy_slowly(case: Case, services: Services) -> str:
     """The lease runs out and is released while the model works."""
 
     class Slow:
-        def generate(self, order: ImageOrder) -> str:
+        def generate(self, order: ImageOrder, deadline: Deadline) -> str:
             case.services(later_seconds=AFTER_LEASE_SECONDS).ledger.release_expired()
-            return generate_image(simulated_models(0.0, random.random)["model-a"], order)
+            return SimulatedModel("model-a", 0.0, lambda: 0.0).generate(order, deadline)
 
     return case.ask(replace(services, models={"model-a": Slow()}))
 
@@ -134,6 +150,8 @@ def _reserve_only(case: Case) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
+    """What the process was doing; a case is prepared without faults, and then acts with them."""
+
     prepare: Callable[[Case], object] = lambda case: None
     act: Callable[[Case, Services], str] = _ask
     later_seconds: float = 0.0
@@ -154,44 +172,51 @@ SCENARIOS = {
 }
 
 
-def round_trips(project: Project, scenario: str) -> int:
-    """How many round trips the scenario takes when nothing breaks."""
-    counted: list[str] = []
+def round_trips(project: Project, scenario: str) -> list[str]:
+    """The round trips that the scenario takes when nothing breaks, by name."""
+    sent: list[str] = []
 
     def count(name: str, send: Callable[[], Any]) -> Any:
-        counted.append(name)
+        sent.append(name)
         return send()
 
     act(prepared(project, scenario), count)
-    return len(counted)
+    return sent
 
 
-def broken_books(project: Project, scenario: str, fault: Fault, ledger_type: type[Ledger] = Ledger) -> list[str]:
+def problems_after(case: Case, fault: Fault) -> list[str]:
     """Plays one case to its end and tells everything that is wrong then."""
-    case = prepared(project, scenario, ledger_type)
     told = _killed(case, fault) if fault.way.kills else [act(case, Breaker({fault.rpc: fault.way}))]
-    return settled(case, told)
+    return problems_when_settled(case, told)
 
 
-def settled(case: Case, told: list[str]) -> list[str]:
+def problems_when_settled(case: Case, told: list[str]) -> list[str]:
     """What is wrong after the client retried, the lease ran out, the sweep ran and the client retried again."""
     told.append(case.ask(case.services()))
     later = case.services(later_seconds=AFTER_LEASE_SECONDS)
     later.ledger.release_expired()
     told.append(case.ask(later))
-    images = [request.get("imageUrl") for request in case.project.requests_of(case.user_id) if _completed(request)]
-    problems = audits_of(case.project, AFTER_LEASE_SECONDS).of_user(case.user_id)
-    if len(images) > 1:
-        problems.append(f"{len(images)} images were paid for")
-    expected_credits = OPENING_CREDITS + SCENARIOS[case.scenario].granted_credits - COST_CREDITS * len(images)
+    problems = audit_of(case.project, AFTER_LEASE_SECONDS).of_user(case.user_id)
+    sold = _paid_for(case)
+    if len(sold) > 1:
+        problems.append(f"{len(sold)} images were paid for")
+    expected_credits = OPENING_CREDITS + SCENARIOS[case.scenario].granted_credits - COST_CREDITS * len(sold)
     if case.project.balance(case.user_id) != expected_credits:
-        problems.append(f"the balance is {case.project.balance(case.user_id)} with {len(images)} images paid for")
-    problems += [f"the client got {answer}, unpaid" for answer in told if _is_image(answer) and answer not in images]
-    if "failed" in told and images:
+        problems.append(f"the balance is {case.project.balance(case.user_id)} with {len(sold)} images paid for")
+    problems += [f"the client got {answer}, unpaid" for answer in told if _is_image(answer) and answer not in sold]
+    if "failed" in told and sold:
         problems.append("the client was told of a failure and paid for an image")
     if not (_is_image(told[-1]) or told[-1] in ("failed", "granted")):
         problems.append(f"the client's last retry was told {told[-1]}")
     return problems
+
+
+def _paid_for(case: Case) -> list[str]:
+    """Each image that was paid for, and the balance that its deduction left, as the client must be told."""
+    entries = case.project.entries(case.user_id)
+    left = {entry["generationRequestId"]: entry["balanceAfter"] for entry in entries if entry["type"] == DEDUCTION}
+    requests = case.project.requests_of(case.user_id)
+    return [_sold(its["imageUrl"], left[its["id"]]) for its in requests if its["status"] == "completed"]
 
 
 class Breaker:
@@ -217,7 +242,7 @@ def broken(way: Way, name: str, send: Callable[[], Any]) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     if way is Way.CUT and name != "Commit":
         return _cut(send())
-    # Whatever the answer was, nobody hears it.
+    # The answer, good or bad, does not arrive.
     with contextlib.suppress(grpc.RpcError):
         _finish(name, send())
     if way is Way.KILLED_AFTER:
@@ -252,11 +277,16 @@ class RpcFailed(grpc.RpcError, grpc.Call):  # type: ignore[misc]
     initial_metadata = trailing_metadata = is_active = time_remaining = cancel = add_callback = _unused
 
 
-def prepared(project: Project, scenario: str, ledger_type: type[Ledger] = Ledger) -> Case:
+def prepared(
+    project: Project,
+    scenario: str,
+    ledger_type: type[Ledger] = Ledger,
+    grants_type: Callable[[Grants], Grants] | None = None,
+) -> Case:
     user_id = f"user-{uuid.uuid4().hex[:8]}"
     if SCENARIOS[scenario].has_account:
         project.add_user(OPENING_CREDITS, user_id)
-    case = Case(scenario, project, user_id, ledger_type=ledger_type)
+    case = Case(scenario, project, user_id, ledger_type=ledger_type, grants_type=grants_type)
     SCENARIOS[scenario].prepare(case)
     return case
 
@@ -268,14 +298,22 @@ def act(case: Case, around: Interceptor) -> str:
 
 def _killed(case: Case, fault: Fault) -> list[str]:
     """Runs the case in a process of its own, which dies in it; its client heard nothing."""
-    # Forked from a server that has the modules but no gRPC yet, so that a child costs milliseconds.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["faults"])
-    child = context.Process(target=act, args=(case, Breaker({fault.rpc: fault.way})))
+    child = _prepared_to_fork().Process(target=act, args=(case, Breaker({fault.rpc: fault.way})))
     child.start()
     child.join(CHILD_SECONDS)
     assert child.exitcode == -signal.SIGKILL, f"the process was to be killed and ended with {child.exitcode}"
     return []
+
+
+def _prepared_to_fork() -> multiprocessing.context.ForkServerContext:
+    """Forks from a server that has imported everything but has no gRPC channel, so that a child costs milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with _FORKING, pytest.MonkeyPatch.context() as patch:
+        # The server looks for the modules there, and not on this process's path.
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
 def _finish(name: str, call: Any) -> None:
@@ -284,14 +322,6 @@ def _finish(name: str, call: Any) -> None:
     else:
         # A stream ends only when it is read; its result would wait for that.
         collections.deque(call, maxlen=0)
-
-
-def _send(name: str, send: Callable[[], Any]) -> Any:
-    return send()
-
-
-def _completed(request: dict[str, Any]) -> bool:
-    return bool(request["status"] == "completed")
 
 
 def _is_image(answer: str) -> bool:

@@ -1,11 +1,10 @@
-"""Accounts in the Auth emulator and ID tokens as it issues them, with whatever a test wants to be wrong in them."""
+"""Accounts in the Auth emulator, and ID tokens as it issues them or with something wrong in them."""
 
 import base64
 import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,8 +12,6 @@ from typing import Any
 import firebase_admin
 import requests
 from firebase_admin import auth
-
-from errors import Unauthenticated
 
 HOUR_SECONDS = 3600
 
@@ -50,7 +47,7 @@ class Account:
         return self
 
     def token(self, age_seconds: int = 0, **claims: Any) -> str:
-        """An ID token of this account, issued `age_seconds` ago, with these claims changed."""
+        """An ID token of this account, issued `age_seconds` ago (below 0: in the future), with these claims changed."""
         issued_at = int(time.time()) - age_seconds
         return unsigned(
             {
@@ -70,22 +67,6 @@ class Account:
 
     def headers(self, **claims: Any) -> dict[str, str]:
         return bearer(self.token(**claims))
-
-
-class Known:
-    """Tokens that are known by name; only `good` is an App Check token."""
-
-    def __init__(self, **claims: Mapping[str, Any]) -> None:
-        self._claims = claims
-
-    def claims(self, id_token: str) -> Mapping[str, Any]:
-        if id_token not in self._claims:
-            raise Unauthenticated("unknown")
-        return self._claims[id_token]
-
-    def check_app(self, app_check_token: str) -> None:
-        if app_check_token != "good":
-            raise Unauthenticated("no app")
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -1,163 +1,208 @@
 """Firestore in this process: the same preconditions, versions and queries, without a round trip."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from google.api_core import exceptions
+from grpc import StatusCode
 
-import database
-from database import Database, Document, Query, RetryPolicy, Row, Write, document_id
+from store import (
+    COMMIT_TIME,
+    REMOVED,
+    Connection,
+    Document,
+    Query,
+    RetryPolicy,
+    Row,
+    Store,
+    StoreError,
+    Version,
+    Write,
+)
+from store.values import encode
+from tests.support.memory_queries import page
 
-_TICK = timedelta(microseconds=1)
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda value, wanted: bool(value == wanted),
-    "<": lambda value, wanted: bool(value < wanted),
-    ">=": lambda value, wanted: bool(value >= wanted),
-    "<=": lambda value, wanted: bool(value <= wanted),
-}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+Data = dict[str, Any]
+Hook = Callable[[str], None]
 
 
-class MemoryDatabase(Database):
-    """A Database whose three round trips are answered from a dictionary; everything else is the real code.
+class MemoryStore(Store):
+    """A Store whose round trips are answered from a dictionary; everything else is the real code.
 
-    `before_rpc` runs before each round trip and `after_rpc` after it, with its name; either may raise.
+    `before_rpc` runs before each round trip and `after_rpc` after it, with its name; either may raise a StoreError.
     """
 
-    def __init__(self, clock: Callable[[], datetime], policy: RetryPolicy | None = None) -> None:
-        super().__init__(_no_connection, policy)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._documents: dict[str, tuple[dict[str, Any], datetime]] = {}
-        self._last_commit = [clock()]
-        self.before_rpc: Callable[[str], None] = _nothing
-        self.after_rpc: Callable[[str], None] = _nothing
+    def __init__(
+        self, clock: Callable[[], datetime], policy: RetryPolicy | None = None, shared: "_Documents | None" = None
+    ) -> None:
+        policy = policy or RetryPolicy()
+        super().__init__(self.connect, policy)
+        self.documents = shared or _Documents(clock)
+        self.policy = policy
+        self.before_rpc: Hook = _nothing
+        self.after_rpc: Hook = _nothing
         self.queries: list[Query] = []
 
-    def beside(self) -> "MemoryDatabase":
-        """The same documents as another process sees them: with turns and hooks of its own."""
-        other = MemoryDatabase(self._clock, self._policy)
-        other._documents, other._lock, other._last_commit = self._documents, self._lock, self._last_commit
-        return other
+    def connect(self) -> Connection:
+        """A connection to these documents, for a Store that is built elsewhere."""
+        return _MemoryConnection(self)
 
-    def put(self, path: str, data: dict[str, Any]) -> None:
+    def beside(self) -> "MemoryStore":
+        """The same documents as another process sees them: with turns and hooks of its own."""
+        return MemoryStore(self.documents.clock, self.policy, self.documents)
+
+    def put(self, path: str, data: Mapping[str, Any]) -> None:
         """Stores a document as somebody with the console would, without a precondition."""
-        with self._lock:
-            self._documents[path] = (dict(data), self._commit_time())
+        self.documents.put(path, dict(data))
 
     def remove(self, path: str) -> None:
-        with self._lock:
-            del self._documents[path]
+        """Deletes a document as somebody with the console would."""
+        assert self.documents.read(path).exists, path
+        self.documents.put(path, None)
 
-    def everything(self) -> dict[str, dict[str, Any]]:
+    def everything(self) -> dict[str, Data]:
         """Every document, by path."""
-        with self._lock:
-            return {path: dict(data) for path, (data, _) in self._documents.items()}
+        return {document.path: dict(document.fields) for document in self.documents.all() if document.exists}
 
-    def _read_once(self, paths: Sequence[str], attempts: Any) -> dict[str, Document]:
-        self.before_rpc("BatchGetDocuments")
-        with self._lock:
-            found = {path: self._document(path) for path in paths}
-        self.after_rpc("BatchGetDocuments")
-        return found
 
-    def _query_once(self, query: Query, read_time: datetime | None, attempts: Any) -> list[Document]:
-        self.before_rpc("RunQuery")
-        self.queries.append(query)
-        with self._lock:
-            found = [self._document(path) for path in self._documents if _parent(path) == query.collection]
-        self.after_rpc("RunQuery")
-        return _page(query, [document for document in found if _matches(query, document)])
+@dataclass
+class _Documents:
+    """What each document held since when; None is a document that was deleted."""
 
-    def _rows_once(self, query: Query, fields: Sequence[str], attempts: Any) -> Iterator[Row]:
-        for document in self._query_once(query, None, attempts):
-            yield {name: value for name, value in (document.data or {}).items() if name in fields}
+    clock: Callable[[], datetime]
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    history: dict[str, list[tuple[Version, Data | None]]] = field(default_factory=dict)
+    last_commit: datetime = _EPOCH
 
-    def _commit_once(self, writes: Sequence[Write], attempts: Any) -> dict[str, datetime]:
-        self.before_rpc("Commit")
-        with self._lock:
+    def read(self, path: str, as_of: Version | None = None) -> Document:
+        with self.lock:
+            read_time = _version(self.last_commit) if as_of is None else as_of
+            states = (state for state in reversed(self.history.get(path, [])) if state[0] <= read_time)
+            version, data = next(states, (read_time, None))
+            if data is None:
+                return Document(path, None, None, read_time)
+            return Document(path, _copied(data), version, read_time)
+
+    def all(self, as_of: Version | None = None, collection: str | None = None) -> list[Document]:
+        with self.lock:
+            paths = [path for path in self.history if collection in (None, path.rpartition("/")[0])]
+            return [self.read(path, as_of) for path in paths]
+
+    def put(self, path: str, data: Data | None) -> None:
+        with self.lock:
+            version = _version(self._commit_time())
+            self.history.setdefault(path, []).append((version, _copied(data)))
+
+    def commit(self, writes: Sequence[Write]) -> dict[str, Version]:
+        with self.lock:
             for write in writes:
-                self._check(write)
+                _check(self.read(write.path), write)
             time = self._commit_time()
-            for write in writes:
-                old = self._documents.get(write.path, ({}, time))[0]
-                self._documents[write.path] = (_over(old, write.data, time, nested=write.merges), time)
-        self.after_rpc("Commit")
-        return {write.path: time for write in writes}
+            return {write.path: self._apply(write, time) for write in writes}
 
-    def _check(self, write: Write) -> None:
-        stored = self._documents.get(write.path)
-        if write.merges:
-            return
-        if write.replaces is None and stored is not None:
-            raise exceptions.AlreadyExists(write.path)
-        if write.replaces is not None and stored is None:
-            raise exceptions.NotFound(write.path)
-        if write.replaces is not None and stored is not None and stored[1] != write.replaces:
-            raise exceptions.FailedPrecondition(write.path)
+    def _apply(self, write: Write, time: datetime) -> Version:
+        old = self.read(write.path)
+        new = _over(old.fields, write.data, time, write.merges)
+        # As in Firestore, a write that changes nothing leaves the version.
+        if encode(new) == encode(old.fields) and old.version is not None:
+            return old.version
+        version = _version(time)
+        self.history.setdefault(write.path, []).append((version, new))
+        return version
 
     def _commit_time(self) -> datetime:
-        # Shared with those beside, so that their commits are in one order.
-        self._last_commit[0] = max(self._last_commit[0] + _TICK, self._clock())
-        return self._last_commit[0]
-
-    def _document(self, path: str) -> Document:
-        stored = self._documents.get(path)
-        if stored is None:
-            return Document(path, None, None)
-        return Document(path, dict(stored[0]), stored[1])
+        self.last_commit = max(self.last_commit + _MICROSECOND, self.clock())
+        return self.last_commit
 
 
-def _over(old: Mapping[str, Any], data: Mapping[str, Any], time: datetime, nested: bool) -> dict[str, Any]:
-    """The old fields with the new ones over them; in maps too, if nested."""
+class _MemoryConnection(Connection):
+    def __init__(self, store: MemoryStore) -> None:
+        # Not the base class's: there is no channel.
+        self._store = store
+
+    def batch_get(self, paths: Sequence[str], timeout_seconds: float) -> dict[str, Document]:
+        self._before("BatchGetDocuments", timeout_seconds)
+        with self._store.documents.lock:
+            found = {path: self._store.documents.read(path) for path in paths}
+        self._store.after_rpc("BatchGetDocuments")
+        return found
+
+    def run_queries(
+        self, queries: Sequence[Query], timeout_seconds: float, read_time: Version | None = None
+    ) -> list[list[Document]]:
+        return [list(self._run_query(query, read_time, timeout_seconds)) for query in queries]
+
+    def stream(self, query: Query, fields: Sequence[str], timeout_seconds: float) -> Generator[Row, None, None]:
+        for document in self._run_query(query, None, timeout_seconds):
+            yield {name: value for name, value in document.fields.items() if name in fields}
+
+    def commit(self, writes: Sequence[Write], timeout_seconds: float) -> dict[str, Version]:
+        self._before("Commit", timeout_seconds)
+        versions = self._store.documents.commit(writes)
+        self._store.after_rpc("Commit")
+        return versions
+
+    def _run_query(self, query: Query, read_time: Version | None, timeout_seconds: float) -> Iterator[Document]:
+        """Breaks, if `after_rpc` breaks it, when its documents have arrived."""
+        self._before("RunQuery", timeout_seconds)
+        self._store.queries.append(query)
+        yield from page(query, self._store.documents.all(read_time, query.collection))
+        self._store.after_rpc("RunQuery")
+
+    def _before(self, name: str, timeout_seconds: float) -> None:
+        assert timeout_seconds > 0, "gRPC would not send it"
+        self._store.before_rpc(name)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copied(inner) for name, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _check(stored: Document, write: Write) -> None:
+    if write.merges:
+        return
+    if write.replaces is None and stored.exists:
+        raise StoreError(StatusCode.ALREADY_EXISTS)
+    if write.replaces is not None and not stored.exists:
+        raise StoreError(StatusCode.NOT_FOUND)
+    if write.replaces is not None and stored.version != write.replaces:
+        raise StoreError(StatusCode.FAILED_PRECONDITION)
+
+
+def _over(old: Mapping[str, Any], data: Mapping[str, Any], time: datetime, merges: bool) -> Data:
+    """The old fields with the new ones over them; in maps too, if they are merged."""
     new = dict(old)
     for name, value in data.items():
-        if value is database.REMOVED:
+        if value is REMOVED:
             new.pop(name, None)
-        elif nested and isinstance(value, Mapping):
-            there = old.get(name)
-            new[name] = _over(there if isinstance(there, Mapping) else {}, value, time, nested)
-        else:
-            new[name] = time if value is database.COMMIT_TIME else value
+        elif value is COMMIT_TIME:
+            new[name] = time
+        elif not isinstance(value, Mapping):
+            new[name] = _copied(value)
+        elif not (merges and value):
+            new[name] = _over({}, value, time, merges=False)
+        elif isinstance(there := old.get(name), Mapping):
+            new[name] = _over(there, value, time, merges)
+        elif not _only_removes(value):
+            new[name] = _over({}, value, time, merges)
     return new
 
 
-def _page(query: Query, documents: list[Document]) -> list[Document]:
-    name = query.order_by
-    key = _sort_key(name)
-    documents = [document for document in documents if name is None or name in (document.data or {})]
-    documents.sort(key=key, reverse=query.descending)
-    if query.after is not None:
-        last = key(query.after)
-        documents = [found for found in documents if (key(found) < last if query.descending else key(found) > last)]
-    return documents[: query.limit]
+def _only_removes(data: Any) -> bool:
+    """Whether a merge of it, if nothing is there, changes nothing."""
+    return data is REMOVED or (isinstance(data, Mapping) and bool(data) and all(map(_only_removes, data.values())))
 
 
-def _sort_key(name: str | None) -> Callable[[Document], Any]:
-    return lambda document: ((document.data or {})[name], document.id) if name else (document.id,)
-
-
-def _matches(query: Query, document: Document) -> bool:
-    data = document.data or {}
-    return all(name in data and _holds(data[name], operator, value) for name, operator, value in query.where)
-
-
-def _holds(value: Any, operator: str, wanted: Any) -> bool:
-    try:
-        return _OPERATORS[operator](value, wanted)
-    except TypeError:
-        # Firestore compares within a type only.
-        return False
-
-
-def _parent(path: str) -> str:
-    return path.removesuffix(f"/{document_id(path)}")
+def _version(time: datetime) -> Version:
+    since = time - _EPOCH
+    return Version((since // _MICROSECOND) * 1000)
 
 
 def _nothing(name: str) -> None:
     pass
-
-
-def _no_connection() -> NoReturn:
-    raise AssertionError("nothing here needs a connection")

@@ -1,4 +1,4 @@
-"""Requests that no client should send, and some that are sound, as Hypothesis strategies."""
+"""Requests that no client should send, and some that are valid, as Hypothesis strategies."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from urllib.parse import quote_from_bytes
 
 from hypothesis import strategies as st
 
-from wire import RawRequest
+from tests.support.wire import RawRequest
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "BREW", "A-B")
 CONTENT_TYPES = (
@@ -47,7 +47,7 @@ OTHER_HEADERS = (
     "X-HTTP-Method-Override",
 )
 HUGE_HEADERS = [("X-Huge", b"x" * 6_000)] * 3
-# What is odd in Python, in JSON, in Unicode, in a path of Firestore, or in a header.
+# Odd in Python, in JSON, in Unicode, in a path of Firestore, or in a header.
 ODD_VALUES: Sequence[Any] = (
     None,
     True,
@@ -101,6 +101,8 @@ ODD_BODIES: Sequence[bytes] = (
     b'{"userId":' + b"9" * 5_000 + b"}",
     b'{"userId": "a", "userId": "b"}',
     b'{"userId": "\\ud800"}',
+    b'{"\\ud800": 1}',
+    b'{"": 1, "a.b": 1, "__proto__": 1, "userId": "rich"}',
     b'{"userId": "\xff"}',
     b"{'userId': 'rich'}",
     b"\xef\xbb\xbf{}",
@@ -113,7 +115,7 @@ ODD_BODIES: Sequence[bytes] = (
 
 @dataclass(frozen=True)
 class Target:
-    """One function, and what a sound request to it looks like."""
+    """One function, and what a valid request to it looks like."""
 
     function: str
     method: str
@@ -121,6 +123,8 @@ class Target:
     body: Mapping[str, Any] | None = None
 
 
+# An optional field, one that is a header, one that is misspelt, and one that nothing has.
+OTHER_FIELDS = ("prompt", "Idempotency-Key", "userID", "x")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ODD_QUERIES = (
     b"a=1&" * 600,
@@ -147,13 +151,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=4,
 )
-# Hypothesis makes the odd values; which of them go where is rolled, since it would try the same places again and again.
+# Hypothesis makes the odd values. Dice decide where they go; Hypothesis would try the same places again and again.
 DICE = st.randoms(use_true_random=True)
 Headers = list[tuple[str, bytes]]
 
 
 def single_oddities(target: Target) -> Iterator[RawRequest]:
-    """Requests that are sound but for one thing, which is each odd thing in turn."""
+    """Requests that are valid but for one thing, which is each odd thing in turn."""
     parameters = {name: values[0].encode() for name, values in target.query.items()}
     body = json.dumps(target.body).encode() if target.body else None
     numbers = itertools.count()
@@ -161,9 +165,9 @@ def single_oddities(target: Target) -> Iterator[RawRequest]:
     def request(
         method: str = target.method, query: bytes | None = None, text: bytes | None = body, **headers: bytes
     ) -> RawRequest:
-        # A key of its own, since the answer to another request's is no news.
-        sound = {"Content-Type": b"application/json", "Idempotency-Key": b"odd-%d" % next(numbers)}
-        sent = {**sound, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        # A key of its own, since another request's key would only give its answer again.
+        valid = {"Content-Type": b"application/json", "Idempotency-Key": b"odd-%d" % next(numbers)}
+        sent = {**valid, **{name.replace("_", "-"): value for name, value in headers.items()}}
         encoded = _encoded(parameters.items()) if query is None else query
         return RawRequest(method, _target(target.function, encoded), [*sent.items()], text)
 
@@ -176,7 +180,7 @@ def single_oddities(target: Target) -> Iterator[RawRequest]:
         yield from (request(query=_encoded({**parameters, name: value}.items())) for value in ODD_TEXTS)
     if target.body:
         yield from (request(text=text) for text in ODD_BODIES)
-        for name in (*target.body, "prompt"):
+        for name in (*target.body, *OTHER_FIELDS):
             yield from (request(text=json.dumps({**target.body, name: value}).encode()) for value in ODD_VALUES)
 
 
@@ -194,12 +198,14 @@ def raw_requests(draw: st.DrawFn, target: Target, tokens: Sequence[bytes], token
     return RawRequest(method, _target(target.function, query), headers, body)
 
 
-def _query(draw: st.DrawFn, dice: Random, sound: Mapping[str, Sequence[str]]) -> bytes:
-    if dice.random() < 0.1:
+def _query(draw: st.DrawFn, dice: Random, valid: Mapping[str, Sequence[str]]) -> bytes:
+    # A function without parameters refuses every one of them, so most requests to it have none.
+    odd_share = 0.3 if valid else 0.05
+    if dice.random() < odd_share / 3:
         return draw(VISIBLE) if dice.random() < 0.5 else dice.choice(ODD_QUERIES)
-    pairs = [(name, dice.choice(values).encode()) for name, values in sound.items() if dice.random() < 0.9]
-    while dice.random() < 0.3:
-        name = dice.choice([*sound, *sound, "userId", "", "x"])
+    pairs = [(name, dice.choice(values).encode()) for name, values in valid.items() if dice.random() < 0.9]
+    while dice.random() < odd_share:
+        name = dice.choice([*valid, *valid, *valid, "userId", "", "x"])
         pairs.append((name, dice.choice(ODD_TEXTS) if dice.random() < 0.5 else draw(BYTES)))
     # Of a parameter that comes twice the first counts.
     dice.shuffle(pairs)
@@ -234,15 +240,15 @@ def _key(draw: st.DrawFn, dice: Random) -> bytes:
             return b"key-%d" % dice.randrange(200)
 
 
-def _body(draw: st.DrawFn, dice: Random, sound: Mapping[str, Any]) -> bytes:
-    text = json.dumps(sound).encode()
+def _body(draw: st.DrawFn, dice: Random, valid: Mapping[str, Any]) -> bytes:
+    text = json.dumps(valid).encode()
     at = dice.randrange(len(text))
-    kind = dice.choices(["sound", "changed", "twice", "spliced", "cut", "odd", "binary"], [4, 6, 2, 2, 1, 4, 1])[0]
+    kind = dice.choices(["valid", "changed", "twice", "spliced", "cut", "odd", "binary"], [4, 6, 2, 2, 1, 4, 1])[0]
     if kind == "changed":
-        names = dice.sample([*sound, "prompt", "x"], dice.choice([1, 1, 2]))
-        text = json.dumps({**sound, **{name: draw(JSON) for name in names}}).encode()
+        names = dice.sample([*valid, "prompt", dice.choice(OTHER_FIELDS)], dice.choice([1, 1, 2]))
+        text = json.dumps({**valid, **{name: draw(JSON) for name in names}}).encode()
     elif kind == "twice":
-        text = json.dumps({dice.choice([*sound, "x"]): draw(JSON)}).encode()[:-1] + b"," + text[1:]
+        text = json.dumps({dice.choice([*valid, "x"]): draw(JSON)}).encode()[:-1] + b"," + text[1:]
     elif kind == "spliced":
         text = text[:at] + draw(BYTES)[:4] + text[at + dice.randrange(4) :]
     elif kind == "cut":

@@ -1,25 +1,27 @@
-"""A fresh Firestore project in the emulator for each test, seeded as a newcomer's is, and everything in it at once."""
+"""A fresh Firestore project in the emulator, seeded as a newcomer's is, and everything in it at once."""
 
 import json
 import os
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
 from google.cloud import firestore
 
-from seed import load_catalog
+import store
+from store import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 
 HISTORY_BEGAN_AT = datetime(2026, 1, 5, tzinfo=UTC)
-MOST_WRITES = 500
+MAX_WRITES = 500
 SEED = json.loads((SCRIPTS / "seed.json").read_text(encoding="utf-8"))
+OWNER = {"Authorization": "Bearer owner"}
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,39 @@ class Project:
         assert "FIRESTORE_EMULATOR_HOST" in os.environ, "these tests need the emulator: ./run-tests.sh"
         project = cls(f"demo-{uuid.uuid4().hex[:12]}")
         # The emulator fills every project with the data that it imported.
-        documents = f"emulator/v1/projects/{project.id}/databases/(default)/documents"
-        requests.delete(f"http://{os.environ['FIRESTORE_EMULATOR_HOST']}/{documents}", timeout=30).raise_for_status()
+        requests.delete(project._url("emulator/v1", "/documents"), timeout=30).raise_for_status()
         return project
 
     @classmethod
     def seeded(cls) -> "Project":
         """A new project with the shipped catalog and no user."""
         project = cls.empty()
-        load_catalog(project.client, SEED)
+        project.load_catalog()
         return project
 
     @property
     def client(self) -> firestore.Client:
+        """Google's own client: what the tests read with is not what they test."""
         return _client(self.id)
 
+    @property
+    def connection(self) -> Connection:
+        """The one connection that a test process has to this project."""
+        return _connection(self.id)
+
+    def load_catalog(self) -> None:
+        batch = self.client.batch()
+        for collection in ("styles", "colors"):
+            for name in SEED[collection]:
+                batch.set(self.client.document(f"{collection}/{name}"), {})
+        for name, credits in SEED["sizes"].items():
+            batch.set(self.client.document(f"sizes/{name}"), {"credits": credits})
+        batch.commit()
+
     def add_user(self, credits: Any = 100, user_id: str | None = None) -> str:
-        """Creates a user with this value as the balance, whatever it is."""
+        """Creates a user with this value as the balance, good or bad."""
         user_id = user_id or f"user-{uuid.uuid4().hex[:8]}"
-        self.client.document(f"users/{user_id}").set({"credits": credits})
+        self.put(f"users/{user_id}", {"credits": credits})
         return user_id
 
     def add_history(self, user_id: str, entries: int, final_credits: int = 0) -> list[str]:
@@ -62,9 +78,9 @@ class Project:
         """
         ids = [f"{number:06d}-deduction" for number in range(entries)]
         ledger = self.client.collection(f"users/{user_id}/transactions")
-        for first in range(0, entries, MOST_WRITES):
+        for first in range(0, entries, MAX_WRITES):
             batch = self.client.batch()
-            for number in range(first, min(first + MOST_WRITES, entries)):
+            for number in range(first, min(first + MAX_WRITES, entries)):
                 entry = {
                     "type": "deduction",
                     "credits": 1,
@@ -76,6 +92,17 @@ class Project:
             batch.commit()
         return ids
 
+    def put(self, path: str, data: dict[str, Any]) -> None:
+        """Stores a document as somebody with the console would."""
+        self.client.document(path).set(data)
+
+    def change(self, path: str, **fields: Any) -> None:
+        """Changes some fields of a document as somebody with the console would."""
+        self.client.document(path).update(fields)
+
+    def remove(self, path: str) -> None:
+        self.client.document(path).delete()
+
     def get(self, path: str) -> dict[str, Any] | None:
         data: dict[str, Any] | None = self.client.document(path).get().to_dict()
         return data
@@ -84,7 +111,7 @@ class Project:
         return (self.get(f"users/{user_id}") or {}).get("credits")
 
     def entries(self, user_id: str) -> list[dict[str, Any]]:
-        """A user's ledger, oldest first."""
+        """A user's ledger, oldest first; entries of one commit by their ids."""
         query = self.client.collection(f"users/{user_id}/transactions").order_by("timestamp")
         return [{"id": snapshot.id, **(snapshot.to_dict() or {})} for snapshot in query.stream()]
 
@@ -95,23 +122,24 @@ class Project:
         return [{"id": snapshot.id, **(snapshot.to_dict() or {})} for snapshot in query.stream()]
 
     def everything(self) -> dict[str, dict[str, Any]]:
-        """Every document, by path."""
-        return dict(_walk(self.client.collections()))
+        """Every document as Firestore's JSON, by path; with its version, so that a change to and fro shows too."""
+        documents = self._url("v1", "/documents")
+        query = {"structuredQuery": {"from": [{"allDescendants": True}]}}
+        response = requests.post(f"{documents}:runQuery", json=query, headers=OWNER, timeout=30)
+        response.raise_for_status()
+        found = (answer["document"] for answer in response.json() if "document" in answer)
+        return {document["name"].partition("/documents/")[2]: document for document in found}
+
+    def _url(self, api: str, place: str) -> str:
+        host = os.environ["FIRESTORE_EMULATOR_HOST"]
+        return f"http://{host}/{api}/projects/{self.id}/databases/(default){place}"
 
 
-_CLIENTS: dict[str, firestore.Client] = {}
-
-
+@cache
 def _client(project_id: str) -> firestore.Client:
-    if project_id not in _CLIENTS:
-        _CLIENTS[project_id] = firestore.Client(project=project_id)
-    return _CLIENTS[project_id]
+    return firestore.Client(project=project_id)
 
 
-def _walk(collections: Iterable[Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    for collection in collections:
-        for reference in collection.list_documents():
-            snapshot = reference.get()
-            if snapshot.exists:
-                yield reference.path, snapshot.to_dict()
-            yield from _walk(reference.collections())
+@cache
+def _connection(project_id: str) -> Connection:
+    return store.connect(project_id)

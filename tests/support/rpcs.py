@@ -1,12 +1,12 @@
-"""A Firestore client whose round trips can be counted and broken."""
+"""A Firestore connection whose round trips can be counted and broken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from google.cloud import firestore
-from google.cloud.firestore_v1.services.firestore import FirestoreClient
-from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+
+from store import Connection
+from store.client import EMULATOR_METADATA, emulator_channel
 
 Call = Callable[[], Any]
 Interceptor = Callable[[str, Call], Any]
@@ -20,26 +20,45 @@ class _Hook(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         return self._around(_name(details), lambda: continuation(details, request))
 
     def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return self._around(_name(details), lambda: continuation(details, request))
+        answers = self._around(_name(details), lambda: continuation(details, request))
+        return answers if hasattr(answers, "cancel") else _Stream(answers)
 
 
-def hooked_client(project_id: str, host: str, around: Interceptor) -> firestore.Client:
-    """A client of the emulator at `host` that sends each RPC through `around(name, send)`."""
-    client = firestore.Client(project=project_id)
-    channel = grpc.intercept_channel(grpc.insecure_channel(host), _Hook(around))
-    client._firestore_api_internal = FirestoreClient(transport=FirestoreGrpcTransport(host=host, channel=channel))
-    return client
+class _Stream:
+    """An iterator of answers that can be cancelled like a call."""
+
+    def __init__(self, answers: Iterator[Any]) -> None:
+        self._answers = answers
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._answers)
+
+    def cancel(self) -> None:
+        pass
 
 
-def counting_client(project_id: str, host: str) -> tuple[firestore.Client, list[str]]:
-    """A client, and the names of the RPCs that it has sent so far."""
+def hooked_connection(project_id: str, host: str, around: Interceptor) -> Connection:
+    """A connection to the emulator at `host` that sends each RPC through `around(name, send)`.
+
+    The names are BatchGetDocuments, RunQuery and Commit. `around` returns what `send` returns, another iterator of
+    answers in place of a stream, or raises a grpc.RpcError.
+    """
+    channel = grpc.intercept_channel(emulator_channel(host), _Hook(around))
+    return Connection(project_id, channel, EMULATOR_METADATA)
+
+
+def counting_connection(project_id: str, host: str) -> tuple[Connection, list[str]]:
+    """A connection, and the names of the RPCs that it has sent so far."""
     sent: list[str] = []
 
     def count(name: str, send: Call) -> Any:
         sent.append(name)
         return send()
 
-    return hooked_client(project_id, host, count), sent
+    return hooked_connection(project_id, host, count), sent
 
 
 def _name(details: Any) -> str:

@@ -10,15 +10,16 @@ from urllib.parse import quote
 import requests
 from firebase_admin import auth
 
-from identities import app_of, bearer, signed_in
+from tests.support.identities import app_of, bearer, signed_in
 
 PASSWORD = "a-password"
 Json = dict[str, Any]
+_SESSION = requests.Session()
 
 
 @dataclass(frozen=True)
 class RulesClient:
-    """What one person's app can ask of Firestore; without a token it is nobody's."""
+    """What one person's app can ask of Firestore; without a token, nobody's app."""
 
     project_id: str
     user_id: str | None = None
@@ -34,7 +35,7 @@ class RulesClient:
 
     @classmethod
     def of_new_guest(cls, project_id: str) -> "RulesClient":
-        """Signs in with the provider that asks for nothing, `anonymous`: a user all the same, with a uid."""
+        """Signs in anonymously: a user like others, with a uid."""
         return cls._signed_in(project_id, "signUp")
 
     @classmethod
@@ -43,7 +44,7 @@ class RulesClient:
         return cls(project_id, answer["localId"], answer["idToken"])
 
     def claims(self) -> Json:
-        """What the token says, where there is one."""
+        """What the token says."""
         return dict(auth.verify_id_token(self.token, app=app_of(self.project_id)))
 
     def get(self, path: str) -> requests.Response:
@@ -57,7 +58,7 @@ class RulesClient:
         return self._call("GET", f"/{collection}")
 
     def query(self, parent: str, query: Json) -> requests.Response:
-        """Runs a StructuredQuery below a document, or below the root where `parent` is empty."""
+        """Runs a StructuredQuery below a document, or below the root if `parent` is empty."""
         return self._call("POST", f"{_below(parent)}:runQuery", {"structuredQuery": query})
 
     def count(self, parent: str, query: Json) -> requests.Response:
@@ -71,17 +72,17 @@ class RulesClient:
         return f"projects/{self.project_id}/databases/(default)/documents/{path}"
 
     def setting(self, path: str, fields: Mapping[str, Any]) -> Json:
-        """The write that replaces a document, whether or not there is one."""
+        """The write that creates or replaces a document."""
         return {"update": {"name": self.name(path), "fields": {name: value(it) for name, it in fields.items()}}}
 
     def _call(self, method: str, target: str, body: Json | None = None) -> requests.Response:
         url = f"http://{os.environ['FIRESTORE_EMULATOR_HOST']}/v1/{self.name('').rstrip('/')}{quote(target)}"
         headers = bearer(self.token) if self.token else {}
-        return requests.request(method, url, json=body, headers=headers, timeout=30)
+        return _SESSION.request(method, url, json=body, headers=headers, timeout=30)
 
 
 def select(collection: str | None, where: Json | None = None, descendants: bool = False, **more: Any) -> Json:
-    """A StructuredQuery; of every collection where none is named."""
+    """A StructuredQuery; of every collection if none is named."""
     source: Json = {"allDescendants": descendants, **({"collectionId": collection} if collection else {})}
     return {"from": [source], **({"where": where} if where else {}), **more}
 

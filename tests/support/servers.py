@@ -1,25 +1,30 @@
-"""One function on functions-framework, the server that production runs, as a process of its own."""
+"""functions-framework, the server that production runs, as a process of its own."""
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import requests
+from typing import Self
 
 from dev.ports import free_ports
+from tests.support.calls import Function
 
-FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ROOT / "functions"
 READY_SECONDS = 30.0
+# The target with which one server has every function, at the function's name.
+EVERY_FUNCTION = "every_function"
+# What tests of everything else want: no token, no failure and no limit.
+TEST_SETTINGS: Mapping[str, str] = {
+    "AI_FAILURE_RATE": "0",
+    "REQUIRE_AUTH": "false",
+    "MAX_PENDING_PER_USER": "1000",
+    "THREADS": "32",
+}
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
@@ -40,58 +45,17 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class ServerProcess:
-    """A server's process, with what is needed of subprocess.Popen."""
-
-    def __init__(self, arguments: list[str], env: dict[str, str], log: str) -> None:
-        self.pid = int(_ask({"arguments": arguments, "env": env, "log": log}))
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            self.returncode = _ask({"status_of": self.pid})
-        return self.returncode
-
-    def kill(self) -> None:
-        """Kills it with all that it started; it leads a session of its own."""
-        os.killpg(self.pid, signal.SIGKILL)
-        wait_until(lambda: self.poll() is not None, f"process {self.pid} ending")
-
-
-_LOCK = threading.Lock()
-
-
-@cache
-def _fork_server() -> "subprocess.Popen[str]":
-    """It ends when this process does, since its input ends then."""
-    command = [str(FUNCTIONS / "venv" / "bin" / "python"), str(Path(__file__).with_name("fork_server.py"))]
-    return subprocess.Popen(command, cwd=FUNCTIONS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def _ask(order: dict[str, Any]) -> Any:
-    with _LOCK:
-        process = _fork_server()
-        assert process.stdin
-        assert process.stdout
-        print(json.dumps(order), file=process.stdin, flush=True)
-        return json.loads(process.stdout.readline())
-
-
-class FunctionServer:
-    """A running function; leaving the context ends its processes."""
+class FunctionServer(Function):
+    """A running function, or all of them; leaving the context ends its processes."""
 
     def __init__(self, target: str, project_id: str, **settings: str) -> None:
         self.target = target
         self.port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the server
+        super().__init__(f"http://127.0.0.1:{self.port}")
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self._env = {
             **os.environ,
-            "AI_FAILURE_RATE": "0",
-            "REQUIRE_AUTH": "false",
-            # No limit for the tests of everything else.
-            "MAX_PENDING_PER_USER": "1000",
-            "THREADS": "32",
+            **TEST_SETTINGS,
             "GCLOUD_PROJECT": project_id,
             **settings,
             "PYTHONUNBUFFERED": "1",
@@ -99,9 +63,21 @@ class FunctionServer:
         self._env.pop("GOOGLE_CLOUD_PROJECT", None)
         self.process = self._start()
 
-    def _start(self) -> ServerProcess:
-        arguments = ["--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)]
-        return ServerProcess(arguments, self._env, self._log.name)
+    def of(self, function: str) -> Function:
+        """One function of a server that has all of them."""
+        assert self.target == EVERY_FUNCTION
+        return Function(f"{self.url}/{function}")
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        framework = str(FUNCTIONS / "venv" / "bin" / "functions-framework")
+        command = [framework, "--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)]
+        env = self._env
+        if self.target == EVERY_FUNCTION:
+            command += ["--source", str(Path(__file__).with_name("every_function.py"))]
+            env = {**env, "PYTHONPATH": str(FUNCTIONS)}
+        return subprocess.Popen(
+            command, cwd=FUNCTIONS, env=env, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
     def ready(self) -> Self:
         """Waits until the server listens."""
@@ -117,32 +93,19 @@ class FunctionServer:
 
     def kill(self) -> None:
         if self.process.poll() is None:
-            self.process.kill()
+            # The session's leader started it, so this ends gunicorn's workers too.
+            os.killpg(self.process.pid, 9)
+            self.process.wait()
 
     def log(self) -> str:
         """Everything that the server has printed so far."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")
 
-    def post(self, body: Any, **kwargs: Any) -> requests.Response:
-        return requests.post(self.url, json=body, timeout=60, **kwargs)
-
-    def get(self, **query: str) -> requests.Response:
-        return requests.get(self.url, params=query, timeout=60)
-
-    def pages(self, **query: str) -> Iterator[Any]:
-        """Each page of a list, by following nextPageToken; the next is asked for once the caller is done with one."""
-        while True:
-            page = self.get(**query).json()
-            yield page
-            if "nextPageToken" not in page:
-                return
-            query["pageToken"] = page["nextPageToken"]
-
-    def exchange(self, raw: bytes) -> bytes:
-        """Sends these bytes, ends the sending, and gives the answer."""
+    def exchange(self, path: str, head: bytes, body: bytes) -> bytes:
+        """Sends a POST of these bytes to a path, ends the sending, and gives the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
-            connection.sendall(raw)
+            connection.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\n%b\r\n%b" % (path.encode(), head, body))
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 

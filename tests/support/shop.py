@@ -1,19 +1,20 @@
-"""Books in which something happened already, and servers of many functions at once."""
+"""A project in which something happened already, and servers with several settings at once."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import validation
-from assembly import assembled
-from contract import ORDER
-from identities import Account
-from ledger import GenerationRequest, Ledger, Reservation
-from projects import Project
-from servers import FunctionServer
+from credits.ledger import Ledger
+from credits.reservations import Purchase, Reservation
+from schemas.fields import page_token
+from tests.support.assembly import assembled
+from tests.support.contract import ORDER
+from tests.support.identities import Account
+from tests.support.projects import Project
+from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
 OLDER_REPORT_ID = "report_2020-01-06"
-# One server of a function among others of it, with other settings.
+# A function on the server that has these settings.
 Key = tuple[str, str]
 
 
@@ -33,11 +34,11 @@ class Shop:
     def opened(cls, project: Project) -> "Shop":
         project.add_user(1_000_000, "rich")
         project.add_user(1_000, "reader")
-        ledger = assembled(lambda: project.client).ledger
+        ledger = assembled(project).ledger
         completed, failed = reserved(ledger, "reader", "completed"), reserved(ledger, "reader", "failed")
         ledger.complete(completed, "https://images.example.com/model-a/completed.png")
         ledger.refund(failed)
-        project.client.document(f"reports/{OLDER_REPORT_ID}").set({"totalRequests": 4, "topUser": "ann"})
+        project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann"})
         return cls(
             completed.request_id,
             failed.request_id,
@@ -50,25 +51,28 @@ class Shop:
 
 
 def reserved(ledger: Ledger, user_id: str, key: str) -> Reservation:
-    """A purchase that is pending under this key."""
-    reservation = ledger.reserve(GenerationRequest(user_id, **ORDER, prompt=None, cost_credits=1), key)
+    """A purchase of one credit that is pending under this key."""
+    reservation = ledger.reserve(Purchase(user_id, **ORDER, prompt=None), key, price=1)
     assert isinstance(reservation, Reservation)
     return reservation
 
 
 @contextmanager
 def serving(project: Project, settings: Mapping[Key, Mapping[str, str]]) -> Iterator[dict[Key, FunctionServer]]:
-    """Servers with these settings, by what tells them apart and their function; they start side by side."""
+    """Servers with these settings, by what tells them apart and their function; they start side by side.
+
+    Functions of one kind have the same settings, and so one server: each is at its own name.
+    """
+    kinds = {kind: its for (kind, _), its in settings.items()}
+    assert all(its == kinds[kind] for (kind, _), its in settings.items())
     with ExitStack() as stack:
-        servers = {
-            (kind, function): FunctionServer(function, project.id, **its) for (kind, function), its in settings.items()
-        }
+        servers = {kind: FunctionServer(EVERY_FUNCTION, project.id, **its) for kind, its in kinds.items()}
         for server in servers.values():
             stack.enter_context(server)
-        yield servers
+        yield {(kind, function): servers[kind] for kind, function in settings}
 
 
 def _token_of(document_id: str) -> str:
-    token = validation.next_page_token(document_id)
+    token = page_token(document_id)
     assert token is not None
     return token

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from description import Answer
+from tests.support.description import Answer
 
 TIMEOUT_SECONDS = 60.0
 

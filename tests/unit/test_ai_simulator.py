@@ -1,22 +1,12 @@
-"""The simulated models, and the boundary that turns any model's error into ModelFailed."""
+"""The simulated models."""
 
 import pytest
 
-from ai_simulator import ImageOrder, ModelFailed, generate_image, simulated_models
+from ai_simulator import MODEL_NAMES, simulated_models
+from images.model import ImageOrder, ModelFailed, generate_image
+from store import NO_DEADLINE
 
 ORDER = ImageOrder("r1", "anime", "neon", "512x512", None)
-
-
-class Foreign:
-    """A model that does what it is told: return a value or raise."""
-
-    def __init__(self, outcome: object) -> None:
-        self._outcome = outcome
-
-    def generate(self, order: ImageOrder) -> str:
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -27,13 +17,11 @@ def test_the_rate_is_the_share_of_failures(rate: float, drawn: float, fails: boo
     model = simulated_models(rate, lambda: drawn)["model-b"]
     if fails:
         with pytest.raises(ModelFailed):
-            generate_image(model, ORDER)
+            generate_image(model, ORDER, NO_DEADLINE)
     else:
-        assert generate_image(model, ORDER) == "https://images.example.com/model-b/r1.png"
+        assert generate_image(model, ORDER, NO_DEADLINE) == "https://images.example.com/model-b/r1.png"
 
 
-@pytest.mark.parametrize("outcome", [RuntimeError("boom"), TimeoutError(), None, "", 5])
-def test_whatever_a_model_does_wrong_is_a_failure(outcome: object) -> None:
-    """A foreign exception, or anything that is no URL, becomes ModelFailed."""
-    with pytest.raises(ModelFailed):
-        generate_image(Foreign(outcome), ORDER)
+def test_two_models_are_simulated() -> None:
+    """By the names of the contract."""
+    assert tuple(simulated_models(0.0, lambda: 0.5)) == MODEL_NAMES == ("model-a", "model-b")

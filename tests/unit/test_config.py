@@ -1,15 +1,15 @@
-"""Settings: declared once, checked at start, the same in code, .env and README."""
+"""Settings: declared once, checked at start, the same in code, .env and docs."""
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import config
-from anomalies import Thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
+EMULATOR = {config.FIRESTORE_HOST: "127.0.0.1:8080"}
+WEBHOOK = config.REPORT_WEBHOOK_URL.name
 
 
 def env_file(name: str) -> dict[str, str]:
@@ -17,85 +17,150 @@ def env_file(name: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
+def refused(environ: dict[str, str]) -> str:
+    """The message with which these settings are refused."""
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.load(environ)
+    return str(caught.value)
+
+
 def test_defaults_are_valid() -> None:
-    """An empty environment starts."""
-    assert config.load({}).ai_failure_rate == 0.05
+    """An empty environment starts, with callers that need a token."""
+    settings = config.load({})
+    assert (settings.ai_failure_rate, settings.revocation_check_seconds, settings.report_webhook_url) == (0.05, 60, "")
+    assert (settings.require_auth, settings.signup_credits, settings.project) == (True, 0, None)
 
 
-def test_the_env_file_names_every_setting_with_its_default() -> None:
-    """The CLI asks for whatever functions/.env lacks, so it lacks nothing and changes nothing."""
+def test_there_are_at_most_eighteen_settings() -> None:
+    """Each one of them an operator would change; the rest are constants next to their rule."""
+    assert len(config.PARAMS) + 1 <= 18
+
+
+def test_the_env_file_names_every_parameter_with_its_default() -> None:
+    """The CLI asks for what functions/.env lacks, so it lacks nothing and changes nothing. A secret is not in it."""
     assert env_file(".env") == {param.name: config.written(param.default) for param in config.PARAMS}
     assert env_file(".env.demo-case-study").keys() <= env_file(".env").keys()
+    assert WEBHOOK not in env_file(".env")
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    """One table row a setting; "none" is an empty value."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]+)`|none) \|", readme, re.MULTILINE)
+def test_the_docs_list_every_setting_with_its_default() -> None:
+    """One table row a parameter, "none" for an empty one; the secret is described below the table."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]+)`|none) \|", text, re.MULTILINE)
     assert dict(rows) == env_file(".env")
+    assert f"`{WEBHOOK}`" in text
 
 
-def test_thresholds_are_the_detectors_own() -> None:
-    """Each threshold of the detector is a setting with its default."""
-    assert config.load({}).anomaly_thresholds == asdict(Thresholds())
+def test_each_parameter_is_described_for_the_cli() -> None:
+    """It shows the description to who deploys."""
+    assert all(param.description for param in config.PARAMS)
+    assert config.REPORT_WEBHOOK_URL.description
 
 
 @pytest.mark.parametrize(
     ("name", "values"),
     [
         ("AI_FAILURE_RATE", ["", "x", "-0.01", "1.01", "nan", "inf", "5%"]),
-        ("CATALOG_TTL_SECONDS", ["", "-1", "nan", "inf"]),
-        ("RESERVATION_LEASE_SECONDS", ["60", "0", "6e2", "x"]),
-        ("TIMEOUT_SECONDS", ["0", "3601", "1.5"]),
+        ("CATALOG_TTL_SECONDS", ["", "-1", "nan", "inf", "86401"]),
+        ("RESERVATION_LEASE_SECONDS", ["60", "0", "6e2", "x", "86401"]),
+        ("REVOCATION_CHECK_SECONDS", ["-1", "3601", "1.5", ""]),
+        ("TIMEOUT_SECONDS", ["0", "9", "3601", "1.5"]),
         ("MEMORY_MB", ["0", "300"]),
         ("MIN_INSTANCES", ["-1", "21"]),
-        ("MAX_INSTANCES", ["0"]),
-        ("THREADS", ["0", "1001"]),
+        ("MAX_INSTANCES", ["0", "1001"]),
+        ("THREADS", ["0", "65", "x"]),
         ("REQUIRE_AUTH", ["", "yes", "1", "True"]),
         ("REQUIRE_APP_CHECK", ["", "on"]),
         ("SIGNUP_CREDITS", ["-1", "1.5", "1000001"]),
         ("MAX_PENDING_PER_USER", ["0", "1001", "x"]),
         ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example"]),
         ("REGION", ["", " "]),
-        ("REPORT_WEBHOOK_URL", ["ftp://x", "x"]),
-        ("ANOMALY_VOLUME_SPIKE_FACTOR", ["", "1", "nan", "inf"]),
-        ("ANOMALY_VOLUME_VARIATION", ["0", "1", "nan"]),
-        ("ANOMALY_MINIMUM_SAMPLES", ["0", "1.5"]),
+        ("REPORT_WEBHOOK_URL", ["ftp://x", "x", "http://x", "https://", "https://a b"]),
+        ("FIRESTORE_EMULATOR_HOST", ["http://127.0.0.1:8080"]),
+        ("FIREBASE_AUTH_EMULATOR_HOST", ["http://127.0.0.1:9099"]),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, values: list[str]) -> None:
     """Each setting has a range, and the error names the setting."""
     for value in values:
-        with pytest.raises(config.ConfigurationError, match=name):
-            config.load({name: value})
+        assert name in refused({name: value})
 
 
 def test_every_bad_setting_is_named_at_once() -> None:
     """One failed start reports them all."""
-    with pytest.raises(config.ConfigurationError, match=r"AI_FAILURE_RATE.*THREADS"):
-        config.load({"AI_FAILURE_RATE": "x", "THREADS": "x"})
+    message = refused({"AI_FAILURE_RATE": "x", "THREADS": "x", WEBHOOK: "x"})
+    assert re.search(rf"AI_FAILURE_RATE.*{WEBHOOK}.*THREADS", message)
+
+
+def test_no_more_threads_than_tokens_can_be_checked_at_once() -> None:
+    """Otherwise requests would wait for each other at the door."""
+    config.load({"THREADS": "64"})
+    assert "an integer from 1 to 64" in refused({"THREADS": "65"})
+
+
+def test_a_time_out_leaves_room_for_a_token_a_model_and_a_refund() -> None:
+    """At least 10 seconds; an emulator may try less."""
+    assert config.load({"TIMEOUT_SECONDS": "10"}).timeout_seconds == 10
+    assert "an integer from 10 to 3600" in refused({"TIMEOUT_SECONDS": "9"})
+    assert config.load({"TIMEOUT_SECONDS": "2", **EMULATOR}).timeout_seconds == 2
+    assert "TIMEOUT_SECONDS" in refused({"TIMEOUT_SECONDS": "1", **EMULATOR})
+
+
+def test_a_lease_outlasts_the_request() -> None:
+    """Otherwise an image that is still being made would be refunded."""
+    assert "above TIMEOUT_SECONDS (120)" in refused({"TIMEOUT_SECONDS": "120", "RESERVATION_LEASE_SECONDS": "120"})
+    assert config.load({"TIMEOUT_SECONDS": "120", "RESERVATION_LEASE_SECONDS": "121"}).lease_seconds == 121
+
+
+@pytest.mark.parametrize("url", ["", "none", " none ", "  "])
+def test_a_project_without_a_webhook_says_so(url: str) -> None:
+    """A secret needs a value, so "none" is one."""
+    assert config.load({WEBHOOK: url}).report_webhook_url == ""
+
+
+def test_a_webhook_is_https_outside_an_emulator() -> None:
+    """What is posted there would be readable on the way."""
+    url = "https://hooks.example/T0/secret"
+    assert config.load({WEBHOOK: url}).report_webhook_url == url
+    assert config.load({WEBHOOK: f" {url}\n"}).report_webhook_url == url
+    assert "https" in refused({WEBHOOK: "http://hooks.example/"})
+    assert config.load({WEBHOOK: "http://127.0.0.1:9/", **EMULATOR}).report_webhook_url == "http://127.0.0.1:9/"
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example/T0/s3cr3t", "s3cr3t", "ftp://s3cr3t"])
+def test_a_bad_webhook_is_not_quoted(url: str) -> None:
+    """Its address is a credential, and the error lands in a log."""
+    assert "s3cr3t" not in refused({WEBHOOK: url, "THREADS": "x"})
 
 
 def test_without_authentication_only_an_emulator_starts() -> None:
-    """REQUIRE_AUTH=false is refused where the books are real, and the message says why; in the emulator it is fine."""
-    with pytest.raises(config.ConfigurationError, match="REQUIRE_AUTH must be true outside the emulator"):
-        config.load({"REQUIRE_AUTH": "false"})
-    with pytest.raises(config.ConfigurationError, match="REQUIRE_AUTH"):
-        config.load({"REQUIRE_AUTH": "false", "FUNCTIONS_EMULATOR": "true", config.FIRESTORE_HOST: ""})
-    assert not config.load({"REQUIRE_AUTH": "false", config.FIRESTORE_HOST: "127.0.0.1:8080"}).require_auth
+    """REQUIRE_AUTH=false is refused if the data is real, and the message says why; in the emulator it is fine."""
+    assert "REQUIRE_AUTH must be true outside the emulator" in refused({"REQUIRE_AUTH": "false"})
+    pretended = {"REQUIRE_AUTH": "false", "FUNCTIONS_EMULATOR": "true", config.FIRESTORE_HOST: ""}
+    assert "REQUIRE_AUTH" in refused(pretended)
+    assert not config.load({"REQUIRE_AUTH": "false", **EMULATOR}).require_auth
 
 
-def test_unsigned_tokens_never_meet_real_books() -> None:
+def test_unsigned_tokens_never_meet_real_data() -> None:
     """The Auth emulator's host is refused without Firestore's."""
-    with pytest.raises(config.ConfigurationError, match="unsigned"):
-        config.load({config.AUTH_HOST: "127.0.0.1:9099"})
-    assert config.load({config.AUTH_HOST: "127.0.0.1:9099", config.FIRESTORE_HOST: "127.0.0.1:8080"}).require_auth
+    assert "unsigned" in refused({config.AUTH_HOST: "127.0.0.1:9099"})
+    assert config.load({config.AUTH_HOST: "127.0.0.1:9099", **EMULATOR}).require_auth
 
 
 def test_the_local_console_may_call_in_the_emulator_only() -> None:
-    """Its origins are added where the books are an emulator's."""
-    assert config.load({"ALLOWED_ORIGINS": "https://a.example,https://b.example"}).allowed_origins == [
+    """Its origins are added if the data is an emulator's."""
+    listed = {"ALLOWED_ORIGINS": "https://a.example,https://b.example"}
+    assert config.load(listed).allowed_origins == ["https://a.example", "https://b.example"]
+    assert config.load({}).allowed_origins == []
+    assert config.load({**listed, **EMULATOR}).allowed_origins == [
         "https://a.example",
         "https://b.example",
+        "http://127.0.0.1:4000",
+        "http://localhost:4000",
     ]
-    assert "http://127.0.0.1:4000" in config.load({config.FIRESTORE_HOST: "127.0.0.1:8080"}).allowed_origins
+
+
+def test_the_project_comes_from_the_environment() -> None:
+    """As the CLI and Cloud Run name it."""
+    assert config.load({"GCLOUD_PROJECT": "demo-x"}).project == "demo-x"
+    assert config.load({"GOOGLE_CLOUD_PROJECT": "demo-y", "GCLOUD_PROJECT": "demo-x"}).project == "demo-y"

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+import config
+
 ROOT = Path(__file__).resolve().parents[2]
 DISCOVER = "from firebase_functions.private import serving; print(serving.functions_as_yaml(serving.get_functions()))"
+SCHEDULED = ("releaseExpiredReservations", "scheduleWeeklyReport")
+REPORTS = ("getWeeklyReport", "scheduleWeeklyReport")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +43,20 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
         "releaseExpiredReservations": "schedule",
         "scheduleWeeklyReport": "schedule",
     }
+
+
+def test_the_weekly_report_runs_once_every_lease_has_ended(manifest: dict[str, Any]) -> None:
+    """On Mondays at 00:20 UTC, again if it fails; the longest lease by default is 10 minutes."""
     weekly = manifest["endpoints"]["scheduleWeeklyReport"]["scheduleTrigger"]
-    assert (weekly["schedule"], weekly["timeZone"], weekly["retryConfig"]["retryCount"]) == ("0 0 * * 1", "Etc/UTC", 5)
-    assert manifest["endpoints"]["releaseExpiredReservations"]["scheduleTrigger"]["schedule"] == "*/5 * * * *"
+    assert (weekly["schedule"], weekly["timeZone"], weekly["retryConfig"]["retryCount"]) == ("20 0 * * 1", "Etc/UTC", 5)
+
+
+def test_the_sweep_runs_every_five_minutes(manifest: dict[str, Any]) -> None:
+    """It ends before the next one starts."""
+    sweep = manifest["endpoints"]["releaseExpiredReservations"]
+    assert sweep["scheduleTrigger"]["schedule"] == "*/5 * * * *"
+    assert sweep["timeoutSeconds"] < 5 * 60
+    assert all(manifest["endpoints"][name]["maxInstances"] == 1 for name in SCHEDULED)
 
 
 def test_each_function_may_serve_concurrently(manifest: dict[str, Any]) -> None:
@@ -52,7 +67,20 @@ def test_each_function_may_serve_concurrently(manifest: dict[str, Any]) -> None:
         assert endpoint["region"] == ["us-central1"], name
 
 
+def test_only_the_reports_get_the_webhooks_address(manifest: dict[str, Any]) -> None:
+    """It is a secret, and a purchase does not need it."""
+    for name, endpoint in manifest["endpoints"].items():
+        secrets = [secret["key"] for secret in endpoint.get("secretEnvironmentVariables") or []]
+        assert secrets == (["REPORT_WEBHOOK_URL"] if name in REPORTS else []), name
+
+
+def test_every_setting_is_a_parameter(manifest: dict[str, Any]) -> None:
+    """The CLI knows each by its name, with its default."""
+    parameters = {parameter["name"] for parameter in manifest["params"]}
+    assert parameters == {*(param.name for param in config.PARAMS), "REPORT_WEBHOOK_URL"}
+
+
 def test_what_stays_here_is_not_deployed() -> None:
-    """The virtual environment and other projects' settings are no part of the package."""
+    """The virtual environment and other projects' settings are not part of the package."""
     [codebase] = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["functions"]
     assert {"venv", ".env.*", "*.local", "__pycache__"} <= set(codebase["ignore"])

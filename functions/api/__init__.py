@@ -1,0 +1,1 @@
+"""HTTP: requests in, responses out. The only package that knows Flask."""

@@ -1,0 +1,76 @@
+"""Authorization header -> Caller: who calls, as Firebase's own tokens prove it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from credits.documents import is_user_id
+from errors import PermissionDenied, Unauthenticated
+from handlers import Caller
+from store import Deadline
+
+ADMIN_CLAIM = "admin"
+APP_CHECK_HEADER = "X-Firebase-AppCheck"
+# A caller without a token where none is required, which only an emulator allows: may do everything.
+LOCAL_CALLER = Caller(user_id=None, is_admin=True)
+_NO_TOKEN = "Send a Firebase ID token: 'Authorization: Bearer <token>'."
+
+
+class Tokens(Protocol):
+    """What can tell a good token from a bad one."""
+
+    def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
+        """The claims of a good ID token, `uid` among them.
+
+        Raises:
+            Unauthenticated: it proves nothing.
+            Unavailable: nobody could tell in time.
+        """
+
+    def check_app(self, app_check_token: str, deadline: Deadline) -> None:
+        """Checks that the operator's own app calls.
+
+        Raises:
+            Unauthenticated: the token does not prove it.
+            Unavailable: nobody could tell in time.
+        """
+
+
+class Gate:
+    """Lets callers in, or not."""
+
+    def __init__(self, tokens: Tokens, require_auth: bool, require_app_check: bool) -> None:
+        self._tokens = tokens
+        self._require_auth = require_auth
+        self._require_app_check = require_app_check
+
+    def caller(self, authorization: str | None, app_check_token: str | None, deadline: Deadline) -> Caller:
+        """Who calls, by these headers. A token that is sent is checked even if none is required.
+
+        Raises:
+            Unauthenticated: a token that is required is missing; or one is invalid, expired, revoked, or of an account
+                that is disabled or gone.
+            PermissionDenied: the account's id cannot be a user id here.
+            Unavailable: Firebase did not say in time whether the token is good.
+        """
+        if self._require_app_check:
+            self._tokens.check_app(app_check_token or "", deadline)
+        if authorization is None and not self._require_auth:
+            return LOCAL_CALLER
+        claims = self._tokens.claims(_bearer(authorization), deadline)
+        user_id = claims["uid"]
+        # The Admin SDK gives accounts any id, and one with a slash would be a path in Firestore.
+        if not is_user_id(user_id):
+            raise PermissionDenied("This account's id cannot be used here.")
+        return Caller(user_id, is_admin=is_admin(claims))
+
+
+def is_admin(claims: Mapping[str, Any]) -> bool:
+    """Whether these claims make an admin: exactly the JSON value true."""
+    return claims.get(ADMIN_CLAIM) is True
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated(_NO_TOKEN)
+    return token.strip()

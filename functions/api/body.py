@@ -1,0 +1,81 @@
+"""Reading a request within its limits, whatever a client sends."""
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from flask import Request
+
+from errors import BodyTooLarge, InvalidRequest
+
+MAX_BODY_BYTES = 64 * 1024
+# Below what the server itself takes (gunicorn: a line of 4,094 bytes), so that the answer is ours.
+MAX_QUERY_BYTES = 2 * 1024
+MAX_HEADERS_BYTES = 16 * 1024
+# What Cloud Run lets through: https://cloud.google.com/run/quotas#request_limits
+MAX_DISCARDED_BYTES = 32 * 1024 * 1024
+
+
+def check_sizes(request: Request) -> None:
+    """Refuses a query or headers over their limits.
+
+    Raises:
+        InvalidRequest: names which.
+    """
+    if len(request.query_string) > MAX_QUERY_BYTES:
+        raise InvalidRequest.of_field("query", f"The query must not exceed {MAX_QUERY_BYTES} bytes.")
+    if sum(len(name) + len(value) for name, value in request.headers) > MAX_HEADERS_BYTES:
+        raise InvalidRequest.of_field("headers", f"The headers must not exceed {MAX_HEADERS_BYTES} bytes.")
+
+
+def json_object(request: Request) -> Mapping[str, Any]:
+    """The JSON object in the body.
+
+    Raises:
+        BodyTooLarge: the body is over the limit.
+        InvalidRequest: it is anything but one JSON object, sent as JSON.
+    """
+    # Read by hand: a limit set on the request would also stop discard_rest.
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    raw = _read(request)
+    if len(raw) > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    if not request.is_json:
+        raise InvalidRequest("Content-Type must be application/json.")
+    try:
+        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The body is not valid JSON.") from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return body
+
+
+def discard_rest(request: Request) -> None:
+    """Reads what nobody asked for, so that the client gets its answer, and keeps none of it.
+
+    functions-framework would read it into memory, and fail if the server cannot read it.
+    """
+    with contextlib.suppress(Exception):
+        discarded_bytes = 0
+        while discarded_bytes < MAX_DISCARDED_BYTES and (piece := request.stream.read(MAX_BODY_BYTES)):
+            discarded_bytes += len(piece)
+    request.stream = io.BytesIO()
+
+
+def _read(request: Request) -> bytes:
+    try:
+        raw = request.stream.read(MAX_BODY_BYTES + 1)
+    # The boundary to the server, whose errors are its own: a broken chunk, or a client that went away.
+    except Exception as error:
+        raise InvalidRequest("The body could not be read.") from error
+    if len(raw) < min(request.content_length or 0, MAX_BODY_BYTES):
+        raise InvalidRequest("The body is shorter than its Content-Length.")
+    return raw
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

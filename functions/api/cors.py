@@ -1,0 +1,44 @@
+"""Which web pages may call: the origins that the operator listed.
+
+firebase_functions' own CORS answers any OPTIONS with 200 and lets no page read the headers named here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from flask import Request, Response
+
+from api.auth import APP_CHECK_HEADER
+from schemas.fields import KEY_HEADER
+
+PREFLIGHT_SECONDS = 3600
+EXPOSED_HEADERS = "Idempotent-Replayed, Retry-After, Allow, WWW-Authenticate"
+
+
+def is_preflight(request: Request, allowed_origins: Sequence[str]) -> bool:
+    """Whether a browser asks if a page of an allowed origin may call."""
+    is_asking = "Access-Control-Request-Method" in request.headers
+    return request.method == "OPTIONS" and is_asking and request.headers.get("Origin") in allowed_origins
+
+
+def preflight(methods: Iterable[str]) -> Response:
+    """The answer to a preflight: which methods and headers the page may use."""
+    headers = {
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {KEY_HEADER}, {APP_CHECK_HEADER}",
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+    }
+    return Response(status=204, headers=headers)
+
+
+def headers(request: Request, allowed_origins: Sequence[str]) -> Mapping[str, str]:
+    """What lets a page of an allowed origin read an answer."""
+    if not allowed_origins:
+        return {}
+    origin = request.headers.get("Origin")
+    if origin is None or origin not in allowed_origins:
+        return {"Vary": "Origin"}
+    return {
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+    }

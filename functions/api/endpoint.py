@@ -1,0 +1,202 @@
+"""HTTP <-> handler: one way in for every function, one shape for every answer."""
+
+import contextlib
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Request, Response
+
+import logs
+from api import cors
+from api.auth import APP_CHECK_HEADER, Gate
+from api.body import check_sizes, discard_rest, json_object
+from api.firebase_tokens import FirebaseTokens
+from api.operations import FUNCTIONS, Access, Operation
+from api.parsing import parse
+from config import Settings
+from credits.documents import is_user_id
+from errors import ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied, Unavailable
+from handlers import REPLAYED, Call, Caller, Services, Text
+from images.catalog import quotable
+from schemas.fields import KEY_HEADER
+from store import Deadline
+
+TRACE_HEADER = "X-Cloud-Trace-Context"
+# An answer must leave before the platform cuts it off.
+ANSWER_SHARE = 0.95
+# The most that one question to Firebase Authentication may take of the time-out.
+TOKEN_SHARE = 0.25
+# A page needs nothing but its own styles, so the browser may refuse everything else.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class ScheduledRunFailed(Exception):
+    """A scheduled run failed; the log says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What every function answers through."""
+
+    services: Services
+    gate: Gate
+    allowed_origins: Sequence[str]
+    project: str | None
+    answer_seconds: float
+
+    @classmethod
+    def build(cls, settings: Settings, services: Services) -> "Endpoint":
+        """The endpoint of these settings; connects to nothing yet."""
+        max_seconds = settings.timeout_seconds * TOKEN_SHARE
+        tokens = FirebaseTokens(settings.project, max_seconds, settings.revocation_check_seconds)
+        gate = Gate(tokens, settings.require_auth, settings.require_app_check)
+        answer_seconds = settings.timeout_seconds * ANSWER_SHARE
+        return cls(services, gate, settings.allowed_origins, settings.project, answer_seconds)
+
+    def serve(self, request: Request, function: str) -> Response:
+        """Answers one request to a function, with its reply or with the error that its handler raises."""
+        deadline = Deadline.after(self.answer_seconds)
+        methods = FUNCTIONS[function]
+        with self._traced(request):
+            if cors.is_preflight(request, self.allowed_origins):
+                response = cors.preflight(methods)
+            else:
+                response = self._answer(request, methods, deadline)
+        discard_rest(request)
+        response.headers.extend(cors.headers(request, self.allowed_origins))
+        return response
+
+    def run_scheduled(self, request: Request, run: Callable[[Services], None]) -> None:
+        """Runs what a schedule asks for.
+
+        Raises:
+            ScheduledRunFailed: it did not get done, so that Cloud Scheduler tries again.
+        """
+        with self._traced(request):
+            try:
+                run(self.services)
+            # The boundary, as in _answer: the server would log the exception's own message.
+            except Exception as error:  # noqa: BLE001
+                logs.error("scheduled run failed", places=logs.places(error))
+                raise ScheduledRunFailed(type(error).__name__) from None
+
+    def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
+        return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
+
+    def _answer(self, request: Request, methods: Mapping[str, Operation], deadline: Deadline) -> Response:
+        try:
+            operation = methods.get(request.method)
+            if operation is None:
+                raise MethodNotAllowed([*methods])
+            check_sizes(request)
+            call = Call(self._caller(request, operation, deadline), deadline)
+            sent = _for_user(operation, _sent(request, operation), call.caller)
+            options = self._options(operation, call)
+            return _rendered(operation.handle(parse(operation.input, sent, options), call, self.services))
+        except ApiError as error:
+            return error_response(_logged(error))
+        # The boundary: unexpected errors are logged once, here. The client gets a generic message.
+        except Exception as error:  # noqa: BLE001
+            return error_response(_logged(Internal(places=logs.places(error))))
+
+    def _caller(self, request: Request, operation: Operation, deadline: Deadline) -> Caller:
+        if operation.access is Access.PUBLIC:
+            return Caller()
+        headers = request.headers
+        caller = self.gate.caller(headers.get("Authorization"), headers.get(APP_CHECK_HEADER), deadline)
+        if operation.access is Access.ADMINS and not caller.is_admin:
+            raise PermissionDenied("Only an admin may do this.")
+        return caller
+
+    def _options(self, operation: Operation, call: Call) -> Callable[[], Mapping[str, Sequence[str]]] | None:
+        """What the catalog allows, looked up only if a request is refused."""
+        if not operation.has_options:
+            return None
+
+        def allowed() -> Mapping[str, Sequence[str]]:
+            try:
+                return self.services.catalog.current(call.deadline).options()
+            except Unavailable:
+                return {}
+
+        return allowed
+
+
+def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
+    """The fields of the body or of the query, with the Idempotency-Key if the operation takes one."""
+    if not operation.has_body:
+        return request.args.to_dict()
+    if request.query_string and request.args:
+        name = quotable(next(iter(request.args)))
+        raise InvalidRequest.of_field(name, f"Unknown parameter '{name}'.")
+    body = json_object(request)
+    if not operation.takes_key:
+        return body
+    if KEY_HEADER in body:
+        raise InvalidRequest.of_field(KEY_HEADER, f"{KEY_HEADER} is a header, not a field of the body.")
+    return {**body, KEY_HEADER: request.headers.get(KEY_HEADER)}
+
+
+def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
+    """The fields with their user: the one they name, if the caller may act for them, otherwise the caller."""
+    if not operation.acts_for_user:
+        return sent
+    named = sent.get("userId")
+    if named is None:
+        return {**sent, "userId": caller.user_id}
+    # A bad user id is left to parsing, which names it with every other bad field.
+    if is_user_id(named) and not caller.may_act_for(named):
+        raise PermissionDenied("Only an admin may use another user's account.")
+    return sent
+
+
+def _logged(error: ApiError) -> ApiError:
+    """Logs what an operator has to know; by type, since the message of a library's exception may quote the prompt."""
+    if isinstance(error, Internal):
+        error_id = uuid.uuid4().hex
+        event = "broken document" if isinstance(error, BrokenDocument) else "internal error"
+        logs.error(event, errorId=error_id, **error.log_fields)
+        return error.with_error_id(error_id)
+    if error.http_status >= 500:
+        logs.warn("request failed", status=error.status, reason=error.reason, causes=_causes(error))
+    return error
+
+
+def _causes(error: BaseException) -> list[str]:
+    """The types of the exceptions that led to this one."""
+    causes = []
+    while (cause := error.__cause__) is not None:
+        causes.append(type(cause).__name__)
+        error = cause
+    return causes
+
+
+def _rendered(answer: Any) -> Response:
+    if isinstance(answer, Text):
+        return Response(answer.text, mimetype=answer.media_type, headers=PAGE_HEADERS)
+    body = answer.reply.model_dump(mode="json", by_alias=True)
+    return _json(200, body, REPLAYED if answer.is_replay else {})
+
+
+def error_response(error: ApiError) -> Response:
+    """The answer of an error, in Firebase's own shape."""
+    body = {
+        "error": {
+            "code": error.http_status,
+            "status": error.status,
+            "message": error.message,
+            "details": error.details,
+        }
+    }
+    return _json(error.http_status, body, error.headers)
+
+
+def _json(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    # A line end, so that the next prompt of a terminal starts on a line of its own.
+    return Response(json.dumps(body, allow_nan=False) + "\n", status, headers, mimetype="application/json")

@@ -1,0 +1,204 @@
+"""Checks Firebase's ID tokens and App Check tokens.
+
+Signature and times are checked on every call. Whether the account was disabled or its tokens were revoked has to be
+asked of Firebase, since a token alone stays good for an hour:
+https://firebase.google.com/docs/auth/admin/manage-sessions#detect_id_token_revocation
+"""
+
+import concurrent.futures
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import firebase_admin
+import google.auth
+import google.auth.credentials
+from firebase_admin import auth, credentials
+from firebase_admin.exceptions import FirebaseError
+from google.auth.exceptions import GoogleAuthError
+
+from api.auth import APP_CHECK_HEADER, is_admin
+from config import MAX_THREADS
+from errors import Unauthenticated, Unavailable
+from store import Deadline
+
+# Google's clocks and ours differ; the most that the Admin SDK allows.
+CLOCK_SKEW_SECONDS = 60
+# An account that is remembered takes about 300 bytes.
+MAX_REMEMBERED_ACCOUNTS = 10_000
+_SCOPES = (
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/identitytoolkit",
+)
+_BAD_TOKEN = "The ID token is invalid, expired or revoked. Sign in again."
+_BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
+_AWAY = "Firebase could not be asked about the token. Try again."
+# What the libraries raise for a token that holds something else than the text, number or object that they expect.
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
+T = TypeVar("T")
+
+
+class FirebaseTokens:
+    """The tokens of one project; safe to share between threads. Connects to nothing before the first token.
+
+    `max_seconds` bounds each check. An account that was found good is not asked about again for
+    `revocation_check_seconds`, unless it is an admin's.
+    """
+
+    def __init__(
+        self,
+        project: str | None,
+        max_seconds: float,
+        revocation_check_seconds: float = 0,
+        clock_seconds: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._options = {"projectId": project, "httpTimeout": max_seconds}
+        self._max_seconds = max_seconds
+        self._clock_seconds = clock_seconds
+        self._accounts = _Accounts(revocation_check_seconds, monotonic)
+        self._guard = threading.Lock()
+        self._connected: tuple[firebase_admin.App, auth.Client] | None = None
+        # The libraries' own time-outs are for each read and each attempt: together they may take minutes.
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="tokens")
+
+    def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
+        """See api.auth.Tokens."""
+        _, client = self._connection()
+        return self._in_time(partial(self._claims, client, id_token), deadline)
+
+    def check_app(self, app_check_token: str, deadline: Deadline) -> None:
+        """See api.auth.Tokens."""
+        app, _ = self._connection()
+        self._in_time(partial(_check_app, app, app_check_token), deadline)
+
+    def _claims(self, client: auth.Client, id_token: str) -> Mapping[str, Any]:
+        claims = _verified(client, id_token)
+        now = self._clock_seconds()
+        # With the Auth emulator's tokens, which are unsigned, the library looks at neither.
+        if not (claims["exp"] > now - CLOCK_SKEW_SECONDS and claims["iat"] < now + CLOCK_SKEW_SECONDS):
+            raise Unauthenticated(_BAD_TOKEN)
+        self._accounts.must_be_live(client, claims)
+        return claims
+
+    def _in_time(self, check: Callable[[], T], deadline: Deadline) -> T:
+        try:
+            return self._threads.submit(check).result(min(self._max_seconds, deadline.left_seconds))
+        except concurrent.futures.TimeoutError as error:
+            raise Unavailable(_AWAY) from error
+
+    def _connection(self) -> tuple[firebase_admin.App, auth.Client]:
+        with self._guard:
+            if self._connected is None:
+                # A name of its own, so that a second one in the same process does not clash.
+                app = firebase_admin.initialize_app(_OnDemand(), self._options, name=uuid.uuid4().hex)
+                self._connected = app, auth.Client(app)
+            return self._connected
+
+
+class _Accounts:
+    """Which accounts Firebase called good lately, and since when their tokens are valid."""
+
+    def __init__(self, check_seconds: float, monotonic: Callable[[], float]) -> None:
+        self._check_seconds = check_seconds
+        self._monotonic = monotonic
+        # By account: the time of the check, and the milliseconds before which tokens are revoked.
+        self._checked: dict[str, tuple[float, int]] = {}
+
+    def must_be_live(self, client: auth.Client, claims: Mapping[str, Any]) -> None:
+        """Refuses the token of an account that is disabled or gone, and a token that was revoked."""
+        valid_after_ms = self._remembered(claims)
+        if valid_after_ms is None:
+            valid_after_ms = _valid_after_ms(client, claims["uid"])
+            self._remember(claims["uid"], valid_after_ms)
+        if claims["iat"] * 1000 < valid_after_ms:
+            raise Unauthenticated(_BAD_TOKEN)
+
+    def _remembered(self, claims: Mapping[str, Any]) -> int | None:
+        # What an admin may do is worth a question each time.
+        if is_admin(claims) or claims["uid"] not in self._checked:
+            return None
+        checked_at_seconds, valid_after_ms = self._checked.get(claims["uid"], (-math.inf, 0))
+        return valid_after_ms if self._monotonic() - checked_at_seconds < self._check_seconds else None
+
+    def _remember(self, user_id: str, valid_after_ms: int) -> None:
+        if self._check_seconds:
+            if len(self._checked) >= MAX_REMEMBERED_ACCOUNTS:
+                self._checked = {}
+            self._checked[user_id] = self._monotonic(), valid_after_ms
+
+
+def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any]:
+    """The claims of a token that Firebase signed for this project; exp and iat are numbers."""
+    try:
+        found: Mapping[str, Any] = client.verify_id_token(id_token, clock_skew_seconds=CLOCK_SKEW_SECONDS)
+        times = [float(found[name]) for name in ("exp", "iat")]
+        tenant = found.get("firebase", {}).get("tenant")
+    except auth.InvalidIdTokenError as error:
+        raise Unauthenticated(_BAD_TOKEN) from error
+    except (FirebaseError, GoogleAuthError) as error:
+        raise Unavailable(_AWAY) from error
+    except _MALFORMED as error:
+        raise Unauthenticated(_BAD_TOKEN) from error
+    # A tenant has accounts of its own, whose ids may be those of this project's users.
+    if tenant is not None or not all(map(math.isfinite, times)):
+        raise Unauthenticated(_BAD_TOKEN)
+    return {**found, "exp": times[0], "iat": times[1]}
+
+
+def _valid_after_ms(client: auth.Client, user_id: str) -> int:
+    """Asks Firebase since when the account's tokens are valid, in milliseconds.
+
+    As verify_id_token(check_revoked=True) does, which would verify the signature a second time.
+
+    Raises:
+        Unauthenticated: the account is disabled or gone.
+        Unavailable: Firebase did not answer.
+    """
+    try:
+        user = client.get_user(user_id)
+        is_disabled, valid_after_ms = bool(user.disabled), int(user.tokens_valid_after_timestamp)
+    except auth.UserNotFoundError as error:
+        raise Unauthenticated(_BAD_TOKEN) from error
+    # The token was good a moment ago, so every other problem is with the answer.
+    except (FirebaseError, GoogleAuthError, *_MALFORMED) as error:
+        raise Unavailable(_AWAY) from error
+    if is_disabled:
+        raise Unauthenticated(_BAD_TOKEN)
+    return valid_after_ms
+
+
+def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
+    # Only a project that requires App Check pays for these at a cold start.
+    import jwt  # noqa: PLC0415
+    from firebase_admin import app_check  # noqa: PLC0415
+
+    try:
+        # The library fetches keys before it looks at this, and a stranger should not make it do so.
+        if jwt.get_unverified_header(app_check_token).get("alg") != "RS256":
+            raise Unauthenticated(_BAD_APP)
+        app_check.verify_token(app_check_token, app)
+    except (jwt.PyJWKClientConnectionError, FirebaseError, GoogleAuthError) as error:
+        raise Unavailable(_AWAY) from error
+    except (jwt.PyJWTError, *_MALFORMED) as error:
+        raise Unauthenticated(_BAD_APP) from error
+
+
+class _OnDemand(credentials.Base):  # type: ignore[misc]
+    """Application Default Credentials, looked for only when a call needs them: a forged token is refused without."""
+
+    def get_credential(self) -> google.auth.credentials.Credentials:
+        return _OnDemandCredentials()  # type: ignore[no-untyped-call]
+
+
+class _OnDemandCredentials(google.auth.credentials.Credentials):
+    def refresh(self, request: Any) -> None:
+        found, _ = google.auth.default(scopes=_SCOPES)
+        found.refresh(request)
+        self.token, self.expiry = found.token, found.expiry

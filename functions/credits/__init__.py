@@ -1,0 +1,1 @@
+"""Balances and their ledger: the only package that writes balances."""

@@ -1,0 +1,250 @@
+"""The stored documents: where they are, what their fields may hold, and readers that check them.
+
+Anybody with the console can store anything, so each reader raises BrokenDocument, which names the document, if a field
+does not hold what it must.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeGuard, TypeVar
+
+import logs
+from errors import BrokenDocument, UserNotFound
+from store import Document, document_id, is_plain_id
+
+USERS = "users"
+TRANSACTIONS = "transactions"
+GENERATION_REQUESTS = "generationRequests"
+IN_FLIGHT = "inFlight"
+GRANTS = "grants"
+REPORTS = "reports"
+STYLES = "styles"
+COLORS = "colors"
+SIZES = "sizes"
+
+PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
+STATUSES = (PENDING, COMPLETED, FAILED)
+DEDUCTION, REFUND, GRANT = "deduction", "refund", "grant"
+# What an entry of each type does to the balance.
+SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1}
+GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
+
+MAX_USER_ID_LENGTH = 128
+# The UTC day on which the week of a report ends; a manual report carries the time too.
+REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ledger entry. A grant has a reason instead of a request; `balance_after` is None if nobody stored one."""
+
+    id: str
+    type: str
+    credits: int
+    balance_after: int | None
+    generation_request_id: str | None
+    reason: str | None
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation request as its owner may see it."""
+
+    generation_request_id: str
+    user_id: str
+    model: str
+    style: str
+    color: str
+    size: str
+    prompt: str | None
+    cost: int
+    status: str
+    image_url: str | None
+    failure: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def is_user_id(value: Any) -> bool:
+    """Whether a value has the form of a user id: one plain document id of at most 128 characters."""
+    return isinstance(value, str) and is_plain_id(value, MAX_USER_ID_LENGTH)
+
+
+def user_path(user_id: str) -> str:
+    """The document that holds a user's balance."""
+    return f"{USERS}/{user_id}"
+
+
+def entries_path(user_id: str) -> str:
+    """The collection that holds a user's ledger."""
+    return f"{user_path(user_id)}/{TRANSACTIONS}"
+
+
+def entry_path(user_id: str, entry_id: str) -> str:
+    """One ledger entry."""
+    return f"{entries_path(user_id)}/{entry_id}"
+
+
+def request_path(request_id: str) -> str:
+    """One generation request."""
+    return f"{GENERATION_REQUESTS}/{request_id}"
+
+
+def in_flight_path(user_id: str) -> str:
+    """The document that counts a user's pending requests."""
+    return f"{IN_FLIGHT}/{user_id}"
+
+
+def grant_path(grant_id: str) -> str:
+    """One grant."""
+    return f"{GRANTS}/{grant_id}"
+
+
+def entry_id_of(request_path: str, entry_type: str) -> str:
+    """The id of a request's entry of this type: derived, so that nothing is paid twice."""
+    return f"{document_id(request_path)}-{entry_type}"
+
+
+def existing(document: Document) -> Mapping[str, Any]:
+    """The fields of a document that must exist."""
+    if document.data is None:
+        raise BrokenDocument(document.path, "the document is gone")
+    return document.data
+
+
+def must_not_exist(entry: Document) -> None:
+    """Refuses to write an entry that is there although its request says otherwise."""
+    if entry.data is not None:
+        raise BrokenDocument(entry.path, "exists although its request is not in that state")
+
+
+def balance(user: Document) -> int:
+    """The balance in credits, at least 0.
+
+    Raises:
+        UserNotFound: the user does not exist.
+        BrokenDocument: the balance is not an integer of at least 0.
+    """
+    if user.data is None:
+        raise UserNotFound()
+    credits = user.data.get("credits")
+    if not is_count(credits, minimum=0):
+        raise BrokenDocument(user.path, "credits must be an integer of at least 0")
+    return credits
+
+
+def balance_after(entry: Document) -> int:
+    """The balance that an entry, or a grant, left."""
+    credits = existing(entry).get("balanceAfter")
+    if not is_count(credits, minimum=0):
+        raise BrokenDocument(entry.path, "balanceAfter must be an integer of at least 0")
+    return credits
+
+
+def cost(request: Document) -> int:
+    """What a request cost, in credits above 0."""
+    credits = existing(request).get("cost")
+    if not is_count(credits, minimum=1):
+        raise BrokenDocument(request.path, "cost must be an integer above 0")
+    return credits
+
+
+def status(request: Document) -> str:
+    """One of STATUSES."""
+    status = existing(request).get("status")
+    if status not in STATUSES:
+        raise BrokenDocument(request.path, "status must be pending, completed or failed")
+    return str(status)
+
+
+def image_url(request: Document) -> str:
+    """The image of a completed request."""
+    image_url = existing(request).get("imageUrl")
+    if not isinstance(image_url, str) or not image_url:
+        raise BrokenDocument(request.path, "imageUrl must be a URL")
+    return image_url
+
+
+def user_id(request: Document) -> str:
+    """Whose request it is."""
+    user_id = existing(request).get("userId")
+    if not is_user_id(user_id):
+        raise BrokenDocument(request.path, "userId must be a user id")
+    return str(user_id)
+
+
+def leases(in_flight: Document) -> Mapping[str, Any]:
+    """When the lease of each pending request ends, by request id. Not checked: it is a limit, not money."""
+    found = in_flight.fields.get("leases")
+    return found if isinstance(found, Mapping) else {}
+
+
+def entry(document: Document) -> Entry:
+    """A ledger entry."""
+    data: Any = existing(document)
+    balance_after = data.get("balanceAfter")
+    entry = Entry(
+        id=document.id,
+        type=data.get("type"),
+        credits=data.get("credits"),
+        balance_after=balance_after if type(balance_after) is int else None,
+        generation_request_id=data.get("generationRequestId"),
+        reason=_text(data.get("reason")),
+        timestamp=data.get("timestamp"),
+    )
+    is_well_formed = (
+        isinstance(entry.type, str)
+        and entry.type in SIGNS
+        and is_count(entry.credits, minimum=1)
+        and isinstance(entry.generation_request_id, str | None)
+        and isinstance(entry.timestamp, datetime)
+    )
+    if not is_well_formed:
+        raise BrokenDocument(document.path, "type, credits, generationRequestId or timestamp is wrong")
+    return entry
+
+
+def generation(document: Document) -> Generation:
+    """A generation request."""
+    data = existing(document)
+    ended = status(document)
+    chosen = {name: _text(data.get(name)) for name in ("model", "style", "color", "size")}
+    created_at, updated_at = data.get("createdAt"), data.get("updatedAt")
+    if None in chosen.values() or not isinstance(created_at, datetime) or not isinstance(updated_at, datetime):
+        raise BrokenDocument(document.path, "model, style, color, size, createdAt or updatedAt is of the wrong type")
+    return Generation(
+        generation_request_id=document.id,
+        user_id=user_id(document),
+        **{name: str(value) for name, value in chosen.items()},
+        prompt=_text(data.get("prompt")),
+        cost=cost(document),
+        status=ended,
+        image_url=image_url(document) if ended == COMPLETED else None,
+        failure=_text(data.get("failure")) if ended == FAILED else None,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def readable(documents: Iterable[Document], read: Callable[[Document], T]) -> list[T]:
+    """What the reader makes of each document. A broken one is named in the log and left out."""
+    found = []
+    for document in documents:
+        try:
+            found.append(read(document))
+        except BrokenDocument as error:
+            logs.error("broken document", **error.log_fields)
+    return found
+
+
+def is_count(value: Any, minimum: int) -> TypeGuard[int]:
+    """Whether a value is an integer of at least the minimum; a bool, which is an int to Python, is not."""
+    return type(value) is int and value >= minimum
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,207 @@
+"""Reservations: credits are taken first, and the request ends exactly once, with its image or with a refund.
+
+Every change of a balance is one atomic commit that also writes its ledger entry and the request's status. Entry ids
+derive from the request's id and are only ever created, so nothing is paid twice. A request starts pending, under a
+lease, and ends completed or failed; the first commit that ends it wins, and everybody else reads that outcome.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import logs
+from credits import documents, grants, movements
+from credits.documents import COMPLETED, FAILED, GENERATION_FAILED, LEASE_EXPIRED, PENDING, REFUND
+from credits.reservations import Purchase, Reservation, ReservationPlan, Settled
+from errors import ApiError, GenerationFailed, Internal
+from store import NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write, document_id
+
+RELEASE_PAGE_SIZE = 100
+RELEASE_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What one sweep did: how many reservations it refunded, and how many it could not refund."""
+
+    refunded: int
+    skipped: int
+
+
+class Ledger:
+    """Reserves, completes, refunds and releases.
+
+    `clock` gives aware UTC datetimes and `new_id` unique ids that nobody can guess.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        lease_seconds: float,
+        max_pending: int,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._lease = timedelta(seconds=lease_seconds)
+        self._max_pending = max_pending
+
+    def reserve(
+        self,
+        purchase: Purchase,
+        idempotency_key: str,
+        price: int | ApiError,
+        signup_credits: int = 0,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Reservation | Settled:
+        """Takes the credits and leaves the request pending, or tells how the key's first request ended.
+
+        Args:
+            purchase: what to buy.
+            idempotency_key: the user's key; the same key never buys twice.
+            price: the price in credits, or why it is not for sale, which a replay does not look at.
+            signup_credits: above 0, a new user's account is opened with so many in the same commit.
+            deadline: gives up then.
+
+        Raises:
+            InsufficientCredits, UserNotFound, TooManyPending: nothing was taken.
+            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
+            BrokenDocument: the balance is not an integer of at least 0.
+            Unavailable: no commit is known to stand; if one does, it is refunded when its lease expires.
+            ApiError: the price, if it is one.
+        """
+        plan = ReservationPlan(
+            purchase=purchase,
+            request_id=grants.id_for_key(purchase.user_id, idempotency_key),
+            price=price,
+            signup_credits=signup_credits,
+            attempt_id=self._new_id(),
+            clock=self._clock,
+            lease=self._lease,
+            max_pending=self._max_pending,
+        )
+        outcome = self._store.transact(plan.paths, plan.decide, deadline, turn=purchase.user_id)
+        if isinstance(outcome, Reservation):
+            _log("credits reserved", outcome.document.path, outcome.user_id, credits=outcome.cost_credits)
+        return outcome
+
+    def complete(self, reservation: Reservation, image_url: str, deadline: Deadline = NO_DEADLINE) -> None:
+        """Ends a reservation with its image, in one round trip if nobody else ended it.
+
+        Raises:
+            GenerationFailed: the lease ran out first and the credits are back; the image must not be given.
+            Unavailable: it is not known whether it stands; the lease decides.
+        """
+        path = reservation.document.path
+
+        def plan(read: Mapping[str, Document]) -> Commit[None] | Answer[None]:
+            request = read[path]
+            status = documents.status(request)
+            if status == FAILED:
+                raise GenerationFailed(reservation.cost_credits, reservation.request_id)
+            if status == COMPLETED:
+                return Answer(None)
+            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._clock()}
+            return Commit(_end(request, reservation.user_id, fields), lambda versions: None)
+
+        self._store.transact([path], plan, deadline, known={path: reservation.document})
+        _log("generation completed", path, reservation.user_id, credits=reservation.cost_credits)
+
+    def refund(self, reservation: Reservation, deadline: Deadline = NO_DEADLINE) -> None:
+        """Ends a reservation whose generation failed: the credits go back, once.
+
+        Raises:
+            BrokenDocument: the balance is not an integer of at least 0, so nothing can be added to it.
+            Unavailable: it is not known whether it stands; the lease decides.
+        """
+        path, user_id = reservation.document.path, reservation.user_id
+        self._refund(path, user_id, GENERATION_FAILED, lambda request: True, deadline)
+
+    def release_expired(self) -> Release:
+        """Refunds every reservation that is pending past its lease; safe beside other sweeps and late completions.
+
+        A reservation that cannot be refunded is logged, and the others go on.
+
+        Raises:
+            Unavailable: Firestore did not give the next page in time; earlier refunds stand.
+        """
+        now = self._clock()
+        expired = Query(
+            documents.GENERATION_REQUESTS,
+            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", now)),
+            order_by="leaseExpiresAt",
+            limit=RELEASE_PAGE_SIZE,
+        )
+        outcomes: list[bool] = []
+        with ThreadPoolExecutor(RELEASE_THREADS) as threads:
+            # Each page starts after the one before, so a reservation that cannot be refunded is not met again.
+            for page in self._store.pages(expired):
+                # A thread starts without the request's context, and so without its trace.
+                releases = [partial(copy_context().run, self._release, document, now) for document in page]
+                outcomes += threads.map(lambda release: release(), releases)
+        release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
+        if outcomes:
+            logs.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)
+        return release
+
+    def _refund(
+        self,
+        request_path: str,
+        user_id: str,
+        failure: str,
+        is_due: Callable[[Document], bool],
+        deadline: Deadline = NO_DEADLINE,
+    ) -> bool:
+        """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
+        user_path = documents.user_path(user_id)
+        entry_path = documents.entry_path(user_id, documents.entry_id_of(request_path, REFUND))
+
+        def plan(read: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
+            request, user = read[request_path], read[user_path]
+            if documents.status(request) != PENDING or not is_due(request):
+                return Answer(False)
+            documents.existing(user)
+            documents.must_not_exist(read[entry_path])
+            fields = {"status": FAILED, "failure": failure, "updatedAt": self._clock()}
+            giving_back = movements.of_request(request_path, REFUND, documents.cost(request))
+            writes = [*_end(request, user_id, fields), *movements.writes(user, [giving_back])]
+            return Commit(writes, lambda versions: True)
+
+        is_refunded = self._store.transact([request_path, user_path, entry_path], plan, deadline, turn=user_id)
+        if is_refunded:
+            _log("credits refunded", request_path, user_id, reason=failure)
+        return is_refunded
+
+    def _release(self, document: Document, now: datetime) -> bool:
+        def is_due(request: Document) -> bool:
+            lease = request.fields.get("leaseExpiresAt")
+            return isinstance(lease, datetime) and lease <= now
+
+        try:
+            return self._refund(document.path, documents.user_id(document), LEASE_EXPIRED, is_due)
+        except Internal as error:
+            problem = error.log_fields
+        # The boundary of one reservation: an error in it must not keep the credits of the others.
+        except Exception as error:  # noqa: BLE001
+            problem = {"places": logs.places(error)}
+        logs.error("reservation not released", generationRequestId=document.id, **problem)
+        return False
+
+
+def _end(request: Document, user_id: str, fields: Mapping[str, Any]) -> list[Write]:
+    """The writes that end a request: its fields over the version read, and one place less in flight."""
+    leases = {"leases": {request.id: REMOVED}}
+    return [
+        Write(request.path, fields, request.version),
+        Write(documents.in_flight_path(user_id), leases, merges=True),
+    ]
+
+
+def _log(event: str, request_path: str, user_id: str, **fields: Any) -> None:
+    logs.info(event, generationRequestId=document_id(request_path), userId=user_id, **fields)

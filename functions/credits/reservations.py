@@ -1,0 +1,166 @@
+"""What reserving credits decides, as one pure plan: replay, open the account, or take the credits.
+
+How many of a user's requests are pending is kept in inFlight/{user}: a reservation adds its lease there and its end
+removes it, both without a precondition, so that one user's endings do not disturb the next reservation. That is safe:
+every reservation of the user changes the balance's version, so between its read and its commit that number only falls
+(one batch of reads is as of one moment: BatchGetDocumentsResponse.read_time in
+https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from credits import documents, grants, movements
+from credits.documents import COMPLETED, DEDUCTION, PENDING
+from credits.movements import Movement
+from errors import ApiError, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits, TooManyPending
+from store import Answer, Commit, Document, Look, Version, Write
+
+RETRY_SECONDS = 2
+# A lease this far from now was left or made by hand, and must not lock its user out.
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What a user wants to buy; every field has the right form, and the catalog decides its price."""
+
+    user_id: str
+    model: str
+    style: str
+    color: str
+    size: str
+    prompt: str | None
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of what was asked for. Without the price, since the catalog may change it."""
+        return grants.digest([self.user_id, self.model, self.style, self.color, self.size, self.prompt])
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Credits taken for a pending request; `document` is that request as this attempt wrote it."""
+
+    request_id: str
+    user_id: str
+    cost_credits: int
+    balance_after_credits: int
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an earlier request with the same key ended: with an image, or (None) with a refund."""
+
+    request_id: str
+    cost_credits: int
+    balance_after_credits: int
+    image_url: str | None
+
+
+Outcome = Reservation | Settled
+Step = Commit[Outcome] | Answer[Outcome] | Look[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationPlan:
+    """Decides on one purchase from the documents at `paths`; the errors are those of Ledger.reserve."""
+
+    purchase: Purchase
+    request_id: str
+    price: int | ApiError
+    signup_credits: int
+    attempt_id: str
+    clock: Callable[[], datetime]
+    lease: timedelta
+    max_pending: int
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The balance, the request, its deduction, and the user's requests in flight."""
+        user_id, request_path = self.purchase.user_id, documents.request_path(self.request_id)
+        entry_path = documents.entry_path(user_id, documents.entry_id_of(request_path, DEDUCTION))
+        return documents.user_path(user_id), request_path, entry_path, documents.in_flight_path(user_id)
+
+    def decide(self, read: Mapping[str, Document]) -> Step:
+        """A replay first, since it needs neither price nor balance; then the account; then the credits."""
+        user, request, entry, in_flight = (read[path] for path in self.paths)
+        if request.data is not None:
+            return Answer(self._earlier(request, entry))
+        documents.must_not_exist(entry)
+        if isinstance(self.price, ApiError):
+            raise self.price
+        taking = movements.of_request(request.path, DEDUCTION, self.price)
+        if user.data is not None or not self.signup_credits:
+            available = documents.balance(user)
+            return self._commit(user, in_flight, request.path, available, [taking])
+
+        def open_and_take(history: Sequence[Document]) -> Step:
+            grants.must_be_new(history)
+            opening = grants.signup(self.signup_credits)
+            return self._commit(user, in_flight, request.path, self.signup_credits, [opening, taking])
+
+        return Look(grants.history_query(user.id), open_and_take)
+
+    def _earlier(self, request: Document, entry: Document) -> Outcome:
+        """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
+        if request.fields.get("fingerprint") != self.purchase.fingerprint():
+            raise IdempotencyMismatch()
+        status, cost_credits = documents.status(request), documents.cost(request)
+        if status == PENDING and request.fields.get("attemptId") != self.attempt_id:
+            raise IdempotencyInFlight(RETRY_SECONDS)
+        balance_after_credits = documents.balance_after(entry)
+        if status == PENDING:
+            return Reservation(request.id, self.purchase.user_id, cost_credits, balance_after_credits, request)
+        image_url = documents.image_url(request) if status == COMPLETED else None
+        return Settled(request.id, cost_credits, balance_after_credits, image_url)
+
+    def _commit(
+        self, user: Document, in_flight: Document, request_path: str, available: int, changes: Sequence[Movement]
+    ) -> Commit[Outcome]:
+        """Takes the credits of the last change out of those available, and leaves the request pending."""
+        cost_credits = changes[-1].credits
+        if available < cost_credits:
+            raise InsufficientCredits(cost_credits, available)
+        now = self.clock()
+        if self._pending(in_flight, now) >= self.max_pending:
+            raise TooManyPending(self.max_pending, RETRY_SECONDS)
+        fields = self._request(cost_credits, now)
+        writes = [
+            Write(request_path, fields),
+            *movements.writes(user, changes),
+            Write(in_flight.path, {"leases": {self.request_id: fields["leaseExpiresAt"]}}, merges=True),
+        ]
+
+        def reserved(versions: Mapping[str, Version]) -> Reservation:
+            if user.data is None:
+                grants.log_opened(user.id, available)
+            document = Document(request_path, fields, versions[request_path])
+            return Reservation(self.request_id, user.id, cost_credits, available - cost_credits, document)
+
+        return Commit(writes, reserved)
+
+    def _pending(self, in_flight: Document, now: datetime) -> int:
+        earliest, latest = now - FORGOTTEN_AFTER, now + self.lease + FORGOTTEN_AFTER
+        leases = documents.leases(in_flight).values()
+        return sum(isinstance(lease, datetime) and earliest <= lease <= latest for lease in leases)
+
+    def _request(self, cost_credits: int, now: datetime) -> dict[str, Any]:
+        return {
+            "userId": self.purchase.user_id,
+            "model": self.purchase.model,
+            "style": self.purchase.style,
+            "color": self.purchase.color,
+            "size": self.purchase.size,
+            "prompt": self.purchase.prompt,
+            "cost": cost_credits,
+            "status": PENDING,
+            "createdAt": now,
+            "updatedAt": now,
+            "leaseExpiresAt": now + self.lease,
+            # Tells this attempt's own write from another's after the answer to the commit was lost.
+            "attemptId": self.attempt_id,
+            "fingerprint": self.purchase.fingerprint(),
+        }

@@ -1,0 +1,1 @@
+"""What is on offer and the models that make it."""

@@ -1,0 +1,116 @@
+"""Generation requests -> Usage. Requests are added one by one, and only counts of them are kept."""
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+from credits.documents import COMPLETED, FAILED, STATUSES
+from reporting.usage import DIMENSIONS, OTHERS, UNKNOWN, Counts, Day, Usage, percent
+
+# All that is read of a request.
+FIELDS = ("userId", *DIMENSIONS, "cost", "status", "failure", "createdAt", "updatedAt")
+# A report is one document of at most 1 MiB: options that are rarer than the first 200 are added up.
+MAX_OPTIONS = 200
+MAX_NAME_BYTES = 100
+# No image costs more and no generation takes longer. A document that says so is broken and must not spoil a sum.
+MAX_CREDITS = 1_000_000
+MAX_MILLISECONDS = 86_400_000
+# Firestore reserves these as names of fields: https://firebase.google.com/docs/firestore/quotas#limits
+_RESERVED_NAME = re.compile(r"__.*__", re.DOTALL)
+_MILLISECOND = timedelta(milliseconds=1)
+# Which of a Day's sums the cost of a request belongs to.
+_CREDITS = {COMPLETED: "credits_spent", FAILED: "credits_refunded"}
+
+
+class DayFold:
+    """One day's requests, counted. Distinct users are kept as Python's own 8-byte hashes, 80 bytes of memory a user."""
+
+    __slots__ = ("date", "milliseconds", "rows", "users")
+
+    def __init__(self, date: str) -> None:
+        self.date = date
+        self.rows: Counter[tuple[Any, ...]] = Counter()
+        self.users: set[int] = set()
+        self.milliseconds: Counter[int] = Counter()
+
+    def add(self, request: Mapping[str, Any]) -> None:
+        """Counts one request. For speed, requests that are alike share a row, and its values are checked later."""
+        get = request.get
+        status, cost, user_id = get("status"), get("cost"), get("userId")
+        # True is 1 as a key, but it is not a price.
+        cost = cost if type(cost) is int else None
+        row: tuple[Any, ...] = (get("model"), get("style"), get("color"), get("size"), status, cost, get("failure"))
+        try:
+            self.rows[row] += 1
+        except TypeError:
+            # A list or a map, which cannot be a key.
+            row = tuple(value if isinstance(value, str | int) else None for value in row)
+            self.rows[row] += 1
+            status = row[4]
+        if isinstance(user_id, str):
+            self.users.add(hash(user_id))
+        if status in _CREDITS:
+            created, updated = get("createdAt"), get("updatedAt")
+            if isinstance(created, datetime) and isinstance(updated, datetime):
+                milliseconds = round((updated - created) / _MILLISECOND)
+                if 0 <= milliseconds <= MAX_MILLISECONDS:
+                    self.milliseconds[milliseconds] += 1
+
+
+def usage_of(folds: Sequence[DayFold]) -> Usage:
+    """All days together. A value that is missing or impossible counts as unknown."""
+    days = {fold.date: Counter[str]() for fold in folds}
+    options: dict[str, dict[str, Counts]] = {dimension: {} for dimension in DIMENSIONS}
+    reasons: dict[str, Counts] = {}
+    for fold in folds:
+        for (*names, given_status, cost, failure), count in fold.rows.items():
+            status = given_status if given_status in STATUSES else UNKNOWN
+            days[fold.date].update({"total": count, status: count})
+            counts = Counts(count, count * (status == COMPLETED), count * (status == FAILED))
+            for dimension, name in zip(DIMENSIONS, names, strict=True):
+                option = _option(name)
+                options[dimension][option] = options[dimension].get(option, Counts()) + counts
+            if status in _CREDITS and cost is not None and 0 < cost <= MAX_CREDITS:
+                days[fold.date][_CREDITS[status]] += count * cost
+            if status == FAILED:
+                reasons[_option(failure)] = reasons.get(_option(failure), Counts()) + counts
+    whole = sum(days.values(), Counter[str]())
+    milliseconds = sum((fold.milliseconds for fold in folds), Counter[int]())
+    figures: dict[str, Any] = {name: whole[name] for name in ("total", *STATUSES, UNKNOWN, *_CREDITS.values())}
+    return Usage(
+        **figures,
+        distinct_users=len(set[int]().union(*(fold.users for fold in folds))),
+        success_percent=percent(whole[COMPLETED], whole[COMPLETED] + whole[FAILED]),
+        median_seconds=_quantile_seconds(milliseconds, 0.5),
+        p95_seconds=_quantile_seconds(milliseconds, 0.95),
+        by={dimension: _most_used(options[dimension]) for dimension in DIMENSIONS},
+        days={date: Day(**counts) for date, counts in days.items() if counts},
+        failure_reasons={reason: counts.total for reason, counts in _most_used(reasons).items()},
+    )
+
+
+def _option(value: Any) -> str:
+    """A value as the name of a stored field, which must not be empty, reserved or long."""
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= MAX_NAME_BYTES or _RESERVED_NAME.fullmatch(value):
+        return UNKNOWN
+    return value
+
+
+def _most_used(options: Mapping[str, Counts]) -> dict[str, Counts]:
+    """The most used options, and the others together."""
+    ranked = sorted(options, key=lambda name: (-options[name].total, name))
+    most = {name: options[name] for name in ranked[:MAX_OPTIONS]}
+    if others := ranked[MAX_OPTIONS:]:
+        most[OTHERS] = sum((options[name] for name in others), most.get(OTHERS, Counts()))
+    return most
+
+
+def _quantile_seconds(milliseconds: Mapping[int, int], share: float) -> float | None:
+    """The smallest time that this share of the settled requests did not exceed: the nearest-rank definition."""
+    ordered = sorted(milliseconds)
+    ranks = list(accumulate(milliseconds[each] for each in ordered))
+    return ordered[bisect_left(ranks, share * ranks[-1])] / 1000 if ranks else None

@@ -1,0 +1,134 @@
+"""Makes weekly reports and reads them back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import logs
+from credits.documents import GENERATION_REQUESTS, REPORTS
+from reporting.detector import detect
+from reporting.fold import FIELDS, DayFold, usage_of
+from reporting.report import MAX_FINDINGS, Report, Week
+from reporting.usage import Usage
+from reporting.window import DAY, WEEK, Window, midnight, scheduled_windows
+from store import REMOVED, Answer, Commit, Document, Query, Store, Write
+
+HISTORY_WEEKS = 8
+# The week before a manual report may overlap its window by a day, so that one made on a Sunday has a week before.
+MIN_BASELINE_AGE = timedelta(days=6)
+
+
+class Reports:
+    """Makes and reads weekly reports. Raises Unavailable if Firestore does not answer in time."""
+
+    def __init__(self, store: Store, streams: Store) -> None:
+        """`store` answers people and gives up soon. `streams` reads a day's requests and has minutes."""
+        self._store = store
+        self._streams = streams
+
+    def make(self, window: Window, now: datetime) -> Report:
+        """Counts the window's requests, compares them with the weeks before, and stores the report under its id.
+
+        Made again for the same end it replaces the earlier report, and keeps what was announced of that.
+        """
+        usage = self._usage(window)
+        previous_id, weeks = self._weeks_to_compare(window)
+        findings = detect(usage, [week.usage for week in weeks])
+        counted = weeks[0].usage if weeks and previous_id is None else None
+        stored = findings[:MAX_FINDINGS]
+        made = Report(window.report_id, window, usage, stored, len(findings), previous_id, counted, now, weeks=weeks)
+        outcome, report = self._put(made)
+        logs.info("report made", reportId=report.id, outcome=outcome, anomalies=report.finding_count)
+        return report
+
+    def read(self, report_id: str | None, now: datetime) -> Report | None:
+        """A stored report; without an id the one whose window ended last, or else the newest of an older form."""
+        if report_id is not None:
+            return next(iter(self._existing([report_id])), None)
+        # The bound leaves out what somebody stored as a text, which sorts after every time, or far in the future.
+        timely = (("windowEnd", "<=", now + DAY),)
+        latest = self._store.query(Query(REPORTS, timely, order_by="windowEnd", descending=True, limit=1))
+        if latest:
+            return Report.from_fields(latest[0].id, latest[0].fields)
+        days = scheduled_windows(midnight(now), DAY, HISTORY_WEEKS * 7)
+        return next(iter(self._existing([day.report_id for day in days])), None)
+
+    def weeks_before(self, report: Report) -> Sequence[Week]:
+        """The weeks before a report's that are known, newest first: the one it was compared with, then those before."""
+        if report.weeks is not None:
+            return report.weeks
+        compared = Window.of_id(report.previous_id or "") or (report.window and report.window.before())
+        if compared is None:
+            return []
+        weeks = self._weeks(scheduled_windows(midnight(compared.end), WEEK, HISTORY_WEEKS))
+        if weeks and weeks[0].window.end == compared.end:
+            return weeks
+        counted = None if report.previous_id else report.previous
+        return [Week(compared, counted or Usage(None)), *weeks] if counted or weeks else []
+
+    def remember_announced(self, report_id: str, alert_ids: Sequence[str], now: datetime) -> None:
+        """Notes in the stored report which alerts were sent; without a read, and beside what others note."""
+        path = f"{REPORTS}/{report_id}"
+        write = Write(path, {"announced": dict.fromkeys(alert_ids, now)}, merges=True)
+        commit = Commit([write], lambda versions: None)
+        self._store.transact([path], lambda documents: commit, known={path: Document(path, None, None)})
+
+    def _usage(self, window: Window) -> Usage:
+        """The window's requests, counted. They are read day by day, so that a stream that breaks costs one day."""
+        days = []
+        for start, end in window.days():
+            of_day = (("createdAt", ">=", start), ("createdAt", "<", end))
+            query = Query(GENERATION_REQUESTS, of_day, order_by="createdAt")
+            days.append(self._streams.fold(query, FIELDS, partial(DayFold, f"{start:%Y-%m-%d}"), DayFold.add))
+        return usage_of(days)
+
+    def _weeks_to_compare(self, window: Window) -> tuple[str | None, Sequence[Week]]:
+        """The report of the week before, or None if that week had to be counted; and the weeks before, newest first.
+
+        A first week ever has none: a week without requests before it is not a week to compare with.
+        """
+        newest, step = (window.start, WEEK) if window.scheduled else (midnight(window.end - MIN_BASELINE_AGE), DAY)
+        found = self._weeks(scheduled_windows(newest, step, HISTORY_WEEKS * (WEEK // step)))
+        weeks = [week for week in found if not (found[0].window.end - week.window.end) % WEEK]
+        if weeks and (weeks[0].window.end == window.start or not window.scheduled):
+            return weeks[0].window.report_id, weeks
+        counted = self._usage(window.before())
+        return None, [Week(window.before(), counted), *weeks] if counted.total or weeks else []
+
+    def _weeks(self, windows: Sequence[Window]) -> list[Week]:
+        """The weeks that have a report that can be read."""
+        by_id = {window.report_id: window for window in windows}
+        weeks = []
+        for report in self._existing(list(by_id)):
+            if report.usage.problems:
+                logs.warn("report skipped", reportId=report.id, problem=report.usage.problems[0])
+            else:
+                weeks.append(Week(by_id[report.id], report.usage))
+        return weeks
+
+    def _existing(self, report_ids: Sequence[str]) -> list[Report]:
+        """Those of the reports that exist, in this order, in one round trip."""
+        paths = [f"{REPORTS}/{report_id}" for report_id in report_ids]
+        documents = self._store.read(paths) if paths else {}
+        found = [documents[path] for path in paths]
+        return [Report.from_fields(document.id, document.fields) for document in found if document.exists]
+
+    def _put(self, report: Report) -> tuple[str, Report]:
+        """Stores it instead of an earlier one for the same end, unless that was made later; what is stored then."""
+        path = f"{REPORTS}/{report.id}"
+
+        def plan(documents: Mapping[str, Document]) -> Commit[tuple[str, Report]] | Answer[tuple[str, Report]]:
+            document = documents[path]
+            if not document.exists:
+                return Commit([Write(path, report.to_fields())], lambda versions: ("stored", report))
+            earlier = Report.from_fields(report.id, document.fields)
+            if earlier.generated_at and report.generated_at and earlier.generated_at > report.generated_at:
+                return Answer(("superseded", earlier))
+            again = replace(report, announced=earlier.announced)
+            fields = again.to_fields()
+            # What an older form had besides would not belong to this report.
+            stale = dict.fromkeys(document.fields.keys() - fields.keys(), REMOVED)
+            return Commit([Write(path, {**stale, **fields}, document.version)], lambda versions: ("replaced", again))
+
+        return self._store.transact([path], plan)

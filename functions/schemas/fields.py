@@ -1,0 +1,170 @@
+"""The fields that several models share: their limits, descriptions, examples, and how they are read and written."""
+
+import base64
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from credits.documents import MAX_USER_ID_LENGTH, REPORT_ID, is_user_id
+from store import is_plain_id
+
+KEY_HEADER = "Idempotency-Key"
+MAX_REQUEST_ID_LENGTH = 128
+MAX_ENTRY_ID_LENGTH = 300
+MAX_PAGE_SIZE = 200
+# The type of an error whose message goes to the client as it is.
+CONTRACT_ERROR = "contract"
+
+
+def _user_id(value: Any) -> Any:
+    if isinstance(value, str) and not is_user_id(value):
+        raise PydanticCustomError(
+            CONTRACT_ERROR,
+            f"Invalid userId. It must have 1 to {MAX_USER_ID_LENGTH} characters, none of them '/' or a control "
+            "character, and not be '.', '..' or '__…__'.",
+        )
+    return value
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, str) and not (1 <= len(value) <= 255 and all("\x21" <= each <= "\x7e" for each in value)):
+        raise PydanticCustomError(CONTRACT_ERROR, f"{KEY_HEADER} must be 1 to 255 visible ASCII characters.")
+    return value
+
+
+def _request_id(value: Any) -> Any:
+    if isinstance(value, str) and value and not is_plain_id(value, MAX_REQUEST_ID_LENGTH):
+        raise PydanticCustomError(CONTRACT_ERROR, "generationRequestId is not one that this API gave.")
+    return value
+
+
+def _report_id(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(REPORT_ID, value):
+        raise PydanticCustomError(
+            CONTRACT_ERROR, "reportId must have the form report_YYYY-MM-DD or report_YYYY-MM-DDTHHMMSSZ."
+        )
+    return value
+
+
+def _id_in_token(value: Any) -> Any:
+    """The id of the last document that the client has."""
+    try:
+        found = base64.b64decode(value, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        found = ""
+    if not is_plain_id(found, MAX_ENTRY_ID_LENGTH):
+        raise PydanticCustomError(CONTRACT_ERROR, "pageToken is not one that this endpoint gave.")
+    return found
+
+
+def page_token(last_id: str | None) -> str | None:
+    """The opaque token of the page after this document; None if there is no such page."""
+    return None if last_id is None else base64.urlsafe_b64encode(last_id.encode()).decode()
+
+
+def _digits(value: Any) -> Any:
+    """A query has texts only."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 9 else value
+
+
+def in_utc(moment: datetime) -> str:
+    """A time in ISO 8601, always with six digits of a second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def is_none(value: object) -> bool:
+    """For fields that a reply leaves out if they are None."""
+    return value is None
+
+
+def never_null(schema: dict[str, Any]) -> None:
+    """For a field whose None means that it is not there: describes only its other values."""
+    kind, _ = schema.pop("anyOf")
+    del schema["default"]
+    schema.update(kind | schema)
+
+
+# A plain document id (store.is_plain_id) in the words of JSON Schema; pydantic itself knows no lookahead.
+_PLAIN_ID = {"pattern": r"^(?!\.{1,2}$)(?!__[^/]*__$)[^/\x00-\x1f\x7f-\x9f]+$"}
+_PAGE_TOKEN = {"pattern": "^[A-Za-z0-9_-]+=*$"}
+_AN_ID = "5f3a9c0d"
+
+# Limits come before what reads the value, so that they are the limits of what a client sends.
+UserId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_USER_ID_LENGTH,
+        json_schema_extra=_PLAIN_ID,
+        description="The user who pays and reads: the uid of Firebase Authentication. An admin may name anybody.",
+        examples=["testUser1"],
+    ),
+    BeforeValidator(_user_id),
+]
+IdempotencyKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="One key for each purchase or grant. Sent again, it gives the first answer again.",
+        examples=["order-1"],
+    ),
+    BeforeValidator(_key),
+]
+RequestIdParameter = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_REQUEST_ID_LENGTH,
+        json_schema_extra=_PLAIN_ID,
+        description="The request's id.",
+        examples=[_AN_ID],
+    ),
+    BeforeValidator(_request_id),
+]
+ReportId = Annotated[
+    str,
+    Field(
+        json_schema_extra={"pattern": f"^{REPORT_ID}$"},
+        description="Named by the UTC day on which its week ends; a manual report has the time too.",
+        examples=["report_2026-03-09"],
+    ),
+    BeforeValidator(_report_id),
+]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many at most."), BeforeValidator(_digits)]
+PageToken = Annotated[
+    str,
+    Field(json_schema_extra=_PAGE_TOKEN, description="The nextPageToken of the page before.", examples=["aWQx"]),
+    BeforeValidator(_id_in_token),
+]
+OwnerId = Annotated[str, Field(description="The user's id.", examples=["testUser1"])]
+RequestId = Annotated[str, Field(description="The id of the generation request.", examples=[_AN_ID])]
+EntryId = Annotated[str, Field(description="The id of the ledger entry.", examples=[f"{_AN_ID}-deduction"])]
+Model = Annotated[str, Field(description="One of the models in the catalog.", examples=["model-a"])]
+Style = Annotated[str, Field(description="One of the styles in the catalog.", examples=["realistic"])]
+Color = Annotated[str, Field(description="One of the colors in the catalog.", examples=["vibrant"])]
+Size = Annotated[str, Field(description="One of the sizes in the catalog.", examples=["1024x1024"])]
+Prompt = Annotated[
+    Annotated[str, Field(max_length=4_000)] | None,
+    Field(description="What the image shows.", examples=["a lighthouse at dawn"]),
+]
+CostCredits = Annotated[int, Field(ge=1, description="Credits.", examples=[3])]
+BalanceCredits = Annotated[int, Field(ge=0, description="The balance in credits.", examples=[97])]
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(in_utc, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-09T00:00:00.000000Z"]}),
+]
+NextPageToken = Annotated[
+    Annotated[str, Field(json_schema_extra=_PAGE_TOKEN)] | None,
+    Field(
+        exclude_if=is_none,
+        json_schema_extra=never_null,
+        description="Send it as pageToken to get the next page; none on the last.",
+    ),
+]
+Status = Literal["pending", "completed", "failed"]

@@ -1,0 +1,120 @@
+"""What clients get with status 200."""
+
+from typing import Literal
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from schemas.fields import (
+    BalanceCredits,
+    Color,
+    CostCredits,
+    EntryId,
+    Model,
+    NextPageToken,
+    OwnerId,
+    RequestId,
+    Size,
+    Status,
+    Style,
+    Timestamp,
+    is_none,
+    never_null,
+)
+
+
+class Reply(BaseModel):
+    """What a client gets with status 200."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        from_attributes=True,
+        alias_generator=AliasGenerator(serialization_alias=to_camel),
+    )
+
+
+class GenerationReply(Reply):
+    """The image that was bought."""
+
+    generation_request_id: RequestId
+    deducted_credits: CostCredits
+    image_url: str = Field(description="Where the image is.", examples=["https://images.example.com/1.png"])
+    current_credits: BalanceCredits
+
+
+class QuoteReply(Reply):
+    """What an image would cost."""
+
+    required_credits: CostCredits
+    current_credits: BalanceCredits
+    covered: bool = Field(description="Whether the balance covers the price.")
+
+
+class GrantReply(Reply):
+    """The credits that were given."""
+
+    transaction_id: EntryId = Field(examples=["5f3a9c0d-grant"])
+    user_id: OwnerId
+    granted_credits: CostCredits
+    current_credits: BalanceCredits
+
+
+class Transaction(Reply):
+    """One ledger entry."""
+
+    id: EntryId
+    type: Literal["deduction", "refund", "grant"]
+    credits: CostCredits
+    balance_after: int | None = Field(
+        description="The balance right after it; null if nobody stored it.", examples=[97]
+    )
+    generation_request_id: str | None = Field(
+        description="The request of a deduction or refund.", examples=["5f3a9c0d"]
+    )
+    timestamp: Timestamp
+    reason: str | None = Field(
+        None, exclude_if=is_none, json_schema_extra=never_null, description="Why the credits were given."
+    )
+
+
+class CreditsReply(Reply):
+    """A balance and a page of its ledger, newest first."""
+
+    current_credits: BalanceCredits
+    transactions: list[Transaction]
+    next_page_token: NextPageToken = None
+
+
+class Generation(Reply):
+    """One generation request."""
+
+    generation_request_id: RequestId
+    user_id: OwnerId
+    model: Model
+    style: Style
+    color: Color
+    size: Size
+    prompt: str | None = Field(examples=["a lighthouse at dawn"])
+    cost: CostCredits
+    status: Status = Field(examples=["completed"])
+    created_at: Timestamp
+    updated_at: Timestamp
+    image_url: str | None = Field(
+        None,
+        exclude_if=is_none,
+        json_schema_extra=never_null,
+        description="Of a completed request.",
+        examples=["https://images.example.com/1.png"],
+    )
+    failure: str | None = Field(
+        None, exclude_if=is_none, json_schema_extra=never_null, description="Why a failed request failed."
+    )
+
+
+class GenerationsReply(Reply):
+    """A page of a user's generation requests, newest first."""
+
+    generation_requests: list[Generation]
+    next_page_token: NextPageToken = None

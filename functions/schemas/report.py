@@ -1,0 +1,147 @@
+"""The weekly report, as it is stored and as a client gets it: both have the same field names."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic.alias_generators import to_camel
+
+from credits.documents import REPORT_ID
+from schemas.fields import Color, Model, Size, Style, Timestamp, in_utc
+
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(ge=0)]
+AlertId = Annotated[str, Field(examples=["report_2026-03-09-8c0f5e4f7f1f3b52"])]
+
+
+class Stored(BaseModel):
+    """A part of a stored report."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+
+class OptionUsage(Stored):
+    """The requests with one option."""
+
+    total: Count = Field(examples=[12])
+    completed: Count = Field(examples=[11])
+    failed: Count = Field(examples=[1])
+    failure_rate: Percent | None = Field(
+        description="In percent of those that ended; null if none did.", examples=[8.33]
+    )
+
+
+class DayUsage(Stored):
+    """The requests of one day in UTC."""
+
+    total: Count = Field(examples=[12])
+    completed: Count = Field(examples=[11])
+    failed: Count = Field(examples=[1])
+    pending: Count
+    unknown: Count
+    credits_spent: Count = Field(examples=[33])
+    credits_refunded: Count = Field(examples=[3])
+
+
+class GenerationSeconds(Stored):
+    """How long an image took."""
+
+    median: Seconds | None = Field(examples=[3.41])
+    p95: Seconds | None = Field(examples=[3.79])
+
+
+class ReportFinding(Stored):
+    """What is out of the ordinary in a week."""
+
+    kind: str = Field(examples=["failure_rate_rise"])
+    severity: Literal["critical", "warning"]
+    dimension: Literal["overall", "model", "style", "color", "size"] = Field(examples=["model"])
+    value: str | None = Field(description="The option; null if the dimension is overall.", examples=["model-a"])
+    previous: float | None = Field(
+        description="What it is compared with, in percent, requests, credits or seconds.", examples=[1.0]
+    )
+    current: float = Field(description="This week's, in the same unit.", examples=[8.33])
+    change: float | None = Field(description="The difference as a share of previous.", examples=[7.33])
+    previous_samples: Count = Field(description="How many requests previous is based on.", examples=[100])
+    current_samples: Count = Field(description="How many requests current is based on.", examples=[12])
+    p_value: float | None = Field(
+        description="The chance of so large a difference if nothing had changed.", examples=[0.002]
+    )
+    score: float | None = Field(
+        description="The distance from the usual in robust standard deviations.", examples=[None]
+    )
+    message: str = Field(examples=["Failure rate of model 'model-a' rose to 8.3% (1 of 12)."])
+
+
+class WeekUsage(Stored):
+    """The figures of seven days."""
+
+    total_requests: Count = Field(examples=[12])
+    total_completed: Count = Field(examples=[11])
+    total_failed: Count = Field(examples=[1])
+    total_pending: Count
+    total_unknown: Count
+    total_credits_spent: Count = Field(examples=[33])
+    total_credits_refunded: Count = Field(examples=[3])
+    success_rate: Percent | None = Field(
+        description="In percent of the requests that ended; null if none did.", examples=[91.67]
+    )
+    by_model: dict[Model, OptionUsage]
+    by_style: dict[Style, OptionUsage]
+    by_color: dict[Color, OptionUsage]
+    by_size: dict[Size, OptionUsage]
+    by_day: dict[Annotated[str, Field(examples=["2026-03-02"])], DayUsage] = Field(description="By day in UTC.")
+    distinct_users: Count = Field(examples=[7])
+    generation_seconds: GenerationSeconds
+    failure_reasons: dict[Annotated[str, Field(examples=["GENERATION_FAILED"])], Annotated[Count, Field(examples=[1])]]
+
+
+class WeeklyReport(WeekUsage):
+    """A week's figures, and what is out of the ordinary in them."""
+
+    report_id: str = Field(pattern=f"^{REPORT_ID}$", examples=["report_2026-03-09"])
+    anomalies: list[ReportFinding] = Field(description="Critical ones first.")
+    anomaly_count: Count = Field(description="How many there were, listed or not.", examples=[1])
+    announced: dict[AlertId, Timestamp] = Field({}, description="When each alert was sent, by its id.")
+    window_start: Timestamp = Field(examples=["2026-03-02T00:00:00.000000Z"])
+    window_end: Timestamp
+    scheduled: bool
+    previous_report_id: str | None = Field(
+        description="The report of the week before, if there is one.", examples=["report_2026-03-02"]
+    )
+    previous: WeekUsage | None = Field(
+        description="Without such a report, the figures of the week before.", examples=[None]
+    )
+    generated_at: Timestamp
+
+
+class OlderReport(RootModel[dict[str, Any]]):
+    """A report that an earlier version stored, as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["reportId"]})
+
+
+def report_reply(report_id: str, fields: Mapping[str, Any]) -> WeeklyReport | OlderReport:
+    """A stored report as a client gets it, whatever version stored it."""
+    reply = {"reportId": report_id, **fields}
+    try:
+        return WeeklyReport.model_validate(reply)
+    except ValidationError:
+        return OlderReport.model_validate(json_ready(reply))
+
+
+def json_ready(value: Any) -> Any:
+    """A stored value as JSON has it: times in ISO 8601, and as a text what JSON cannot say."""
+    if isinstance(value, Mapping):
+        return {name: json_ready(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [json_ready(item) for item in value]
+    if isinstance(value, datetime):
+        return in_utc(value)
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_plain else str(value)

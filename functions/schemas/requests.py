@@ -1,0 +1,105 @@
+"""What clients send: bodies and query strings."""
+
+from typing import Literal
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from schemas.fields import (
+    KEY_HEADER,
+    Color,
+    IdempotencyKey,
+    Model,
+    PageSize,
+    PageToken,
+    Prompt,
+    ReportId,
+    RequestIdParameter,
+    Size,
+    Status,
+    Style,
+    UserId,
+    never_null,
+)
+
+
+class Input(BaseModel):
+    """What a client sends. JSON's own types, no field that is not listed here."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, alias_generator=AliasGenerator(validation_alias=to_camel)
+    )
+
+
+class Body(Input):
+    """The JSON object of a POST."""
+
+
+class QueryString(Input):
+    """The parameters of a GET."""
+
+
+class GenerationOptions(Body):
+    """One image."""
+
+    user_id: UserId
+    model: Model
+    style: Style
+    color: Color
+    size: Size
+    prompt: Prompt = None
+
+
+class GenerationOrder(GenerationOptions):
+    """An image to buy."""
+
+    idempotency_key: IdempotencyKey | None = Field(None, validation_alias=KEY_HEADER, json_schema_extra=never_null)
+
+
+class QuoteOrder(GenerationOptions):
+    """An image to price."""
+
+
+class GrantOrder(Body):
+    """Credits to give."""
+
+    user_id: UserId
+    credits: int = Field(ge=1, le=1_000_000_000, examples=[25])
+    reason: str = Field(min_length=1, max_length=500, description="Kept in the ledger.", examples=["Order 1"])
+    idempotency_key: IdempotencyKey = Field(validation_alias=KEY_HEADER)
+
+
+class GenerationQuery(QueryString):
+    """Which request to read."""
+
+    generation_request_id: RequestIdParameter
+
+
+class CreditsQuery(QueryString):
+    """Which page of whose ledger to read."""
+
+    user_id: UserId
+    page_size: PageSize = 50
+    after_id: PageToken | None = Field(None, validation_alias="pageToken", json_schema_extra=never_null)
+
+
+class GenerationsQuery(CreditsQuery):
+    """Which page of whose requests to read."""
+
+    status: Status | None = Field(None, json_schema_extra=never_null, description="Only requests of this status.")
+
+
+class MakeReportQuery(QueryString):
+    """How to show the report."""
+
+    format: Literal["json", "html"] = Field("json", description="JSON, or a page for people.")
+
+
+class ReportQuery(MakeReportQuery):
+    """Which report to read; the latest without an id."""
+
+    report_id: ReportId | None = Field(None, json_schema_extra=never_null)
+
+
+class NoQuery(QueryString):
+    """No parameter."""

@@ -1,0 +1,91 @@
+"""Settings -> what the handlers work with, built once. main.py, the tests and the benchmarks all build from here."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import ai_simulator
+import store
+from config import Settings
+from credits.grants import Grants
+from credits.history import History
+from credits.ledger import Ledger
+from handlers import Services
+from images.catalog import CatalogCache
+from images.model import ImageModel
+from store import RetryPolicy, Store
+
+if TYPE_CHECKING:
+    # A purchase does not pay for loading it.
+    from reporting import Reporting
+
+# The most that one step may wait for Firestore, so that a slow one leaves time to answer.
+STEP_SHARE = 0.25
+# What is kept of the time-out for completing or refunding once the image is there.
+SETTLING_SHARE = 0.15
+# A day's requests come in one stream of at most two minutes, and two rounds of failures fit into a report's time-out.
+REPORT_STREAM_SECONDS = 120
+
+
+def new_id() -> str:
+    """A unique id that nobody can guess."""
+    return uuid.uuid4().hex
+
+
+def utc_now() -> datetime:
+    """This machine's time."""
+    return datetime.now(UTC)
+
+
+def build(
+    settings: Settings,
+    *,
+    connect: Callable[[], store.Connection] | None = None,
+    policy: RetryPolicy | None = None,
+    models: Mapping[str, ImageModel] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+    ledger_type: type[Ledger] = Ledger,
+) -> Services:
+    """The services of these settings; connects to nothing yet.
+
+    Args:
+        settings: the checked settings.
+        connect: makes the connection to Firestore, the settings' own unless given.
+        policy: how long a step tries and pauses.
+        models: the image models by name, the simulated ones unless given.
+        clock: gives aware UTC datetimes.
+        monotonic: gives seconds.
+        ledger_type: for tests that break it on purpose.
+    """
+    connect = connect or partial(store.connect, settings.project)
+    firestore = Store(connect, policy or RetryPolicy(max_seconds=settings.timeout_seconds * STEP_SHARE))
+    # The system's randomness: a worker that was forked from another would repeat its sequence.
+    models = models or ai_simulator.simulated_models(settings.ai_failure_rate, random.SystemRandom().random)
+    return Services(
+        catalog=CatalogCache(firestore, [*models], settings.catalog_ttl_seconds, monotonic),
+        ledger=ledger_type(firestore, clock, new_id, settings.lease_seconds, settings.max_pending_per_user),
+        grants=Grants(firestore, new_id),
+        history=History(firestore),
+        models=models,
+        new_id=new_id,
+        settling_seconds=settings.timeout_seconds * SETTLING_SHARE,
+        signup_credits=settings.signup_credits,
+        reporting=lru_cache(partial(_reporting, settings, connect, firestore, clock)),
+    )
+
+
+def _reporting(
+    settings: Settings,
+    connect: Callable[[], store.Connection],
+    firestore: Store,
+    clock: Callable[[], datetime],
+) -> "Reporting":
+    from reporting import Reporting, Reports  # noqa: PLC0415 - only the two functions of reports need it
+
+    streams = Store(connect, RetryPolicy(max_seconds=REPORT_STREAM_SECONDS * 5 / 4, rpc_share=4 / 5))
+    return Reporting(Reports(firestore, streams), settings.report_webhook_url, clock)

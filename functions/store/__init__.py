@@ -1,0 +1,40 @@
+"""Firestore: optimistic transactions, reads, queries and time budgets. Knows nothing of credits or images."""
+
+from store.budget import NO_DEADLINE, Deadline, RetryPolicy
+from store.client import Connection, Row, StoreError, connect
+from store.documents import (
+    COMMIT_TIME,
+    REMOVED,
+    Document,
+    Query,
+    Version,
+    Write,
+    document_id,
+    is_plain_id,
+)
+from store.transactions import Answer, Commit, Look, Plan, Store
+from store.values import Opaque
+
+__all__ = [
+    "COMMIT_TIME",
+    "NO_DEADLINE",
+    "REMOVED",
+    "Answer",
+    "Commit",
+    "Connection",
+    "Deadline",
+    "Document",
+    "Look",
+    "Opaque",
+    "Plan",
+    "Query",
+    "RetryPolicy",
+    "Row",
+    "Store",
+    "StoreError",
+    "Version",
+    "Write",
+    "connect",
+    "document_id",
+    "is_plain_id",
+]

@@ -1,0 +1,167 @@
+"""One gRPC channel to Firestore and the round trips that are used.
+
+Protobuf messages on gRPC's own stubs: the same calls through google-cloud-firestore's client cost more than twice as
+much processor time.
+"""
+
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import google.auth
+import google.auth.transport.grpc
+import google.auth.transport.requests
+import grpc
+
+from store import messages
+from store.documents import Document, Query, Version, Write
+from store.values import decode_fields
+
+Row = Mapping[str, Any]
+
+_HOST = "firestore.googleapis.com:443"
+_SCOPES = ("https://www.googleapis.com/auth/datastore",)
+_SERVICE = "/google.firestore.v1.Firestore"
+
+# gRPC waits up to two minutes before it connects again, and a new channel to the same host shares that wait:
+# https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md
+CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.min_reconnect_backoff_ms", 3000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # Reads a stream in the caller's thread instead of one that is started for it: a third less processor time.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
+)
+EMULATOR_METADATA = (("authorization", "Bearer owner"),)
+
+
+class StoreError(Exception):
+    """A round trip failed; `code` is gRPC's.
+
+    Firestore's own words are in the cause. They may quote data, so they are never logged.
+    """
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Connection:
+    """Sends each round trip once and raises StoreError if it fails; safe to share between threads."""
+
+    def __init__(
+        self,
+        project: str,
+        channel: grpc.Channel,
+        metadata: Sequence[tuple[str, str]] = (),
+        database: str = "(default)",
+    ) -> None:
+        name = f"projects/{project}/databases/{database}"
+        self._messages = messages.Messages(name)
+        # Firestore finds the database by these: https://cloud.google.com/firestore/docs/manage-databases
+        routes = (("google-cloud-resource-prefix", name), ("x-goog-request-params", f"database={quote(name)}"))
+        self._metadata = (*routes, *metadata)
+        self._batch_get = channel.unary_stream(
+            f"{_SERVICE}/BatchGetDocuments",
+            request_serializer=messages.BatchGetDocumentsRequest.SerializeToString,
+            response_deserializer=messages.BatchGetDocumentsResponse.FromString,
+        )
+        self._run_query = channel.unary_stream(
+            f"{_SERVICE}/RunQuery",
+            request_serializer=messages.RunQueryRequest.SerializeToString,
+            response_deserializer=messages.RunQueryResponse.FromString,
+        )
+        self._commit = channel.unary_unary(
+            f"{_SERVICE}/Commit",
+            request_serializer=messages.CommitRequest.SerializeToString,
+            response_deserializer=messages.CommitResponse.FromString,
+        )
+
+    def batch_get(self, paths: Sequence[str], timeout_seconds: float) -> dict[str, Document]:
+        """The documents by path, all as of one moment."""
+        call = self._batch_get(self._messages.batch_get(paths), timeout=timeout_seconds, metadata=self._metadata)
+        documents = map(self._messages.found, _received(call))
+        return {document.path: document for document in documents}
+
+    def run_queries(
+        self, queries: Sequence[Query], timeout_seconds: float, read_time: Version | None = None
+    ) -> list[list[Document]]:
+        """Each query's documents; all queries are on their way before the first answer is read."""
+        requests = [self._messages.run_query(query, None, read_time) for query in queries]
+        calls = [self._run_query(request, timeout=timeout_seconds, metadata=self._metadata) for request in requests]
+        try:
+            return [
+                [self._messages.document(answer.document, answer.read_time) for answer in _with_documents(call)]
+                for call in calls
+            ]
+        finally:
+            for call in calls:
+                call.cancel()
+
+    def stream(self, query: Query, fields: Sequence[str], timeout_seconds: float) -> Generator[Row, None, None]:
+        """The query's documents cut to these fields, one at a time as they arrive; close it if you stop early."""
+        request = self._messages.run_query(query, fields, None)
+        call = self._run_query(request, timeout=timeout_seconds, metadata=self._metadata)
+        try:
+            for answer in _with_documents(call):
+                yield decode_fields(answer.document.fields)
+        finally:
+            call.cancel()
+
+    def commit(self, writes: Sequence[Write], timeout_seconds: float) -> dict[str, Version]:
+        """Applies all writes or none; the documents' new versions by path."""
+        request = self._messages.commit(writes)
+        try:
+            response = self._commit(request, timeout=timeout_seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _failure(error) from error
+        results = zip(writes, response.write_results, strict=True)
+        return {write.path: messages.version(result.update_time) for write, result in results}
+
+
+def connect(project: str | None, environ: Mapping[str, str] = os.environ) -> Connection:
+    """A connection that is back within a second of Firestore's return; sends nothing yet.
+
+    It goes to the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise to Google's Firestore with the credentials of
+    the environment, which also name the project if none is given.
+    """
+    emulator = environ.get("FIRESTORE_EMULATOR_HOST")
+    if emulator:
+        project = project or environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT")
+        return Connection(_known(project), emulator_channel(emulator), EMULATOR_METADATA)
+    credentials, own_project = google.auth.default(scopes=_SCOPES)
+    request = google.auth.transport.requests.Request()
+    channel = google.auth.transport.grpc.secure_authorized_channel(credentials, request, _HOST, options=CHANNEL_OPTIONS)
+    return Connection(_known(project or own_project), channel)
+
+
+def emulator_channel(host: str) -> grpc.Channel:
+    """A channel to the emulator at this host and port."""
+    # gRPC takes http_proxy from the environment, for an emulator on this machine too.
+    return grpc.insecure_channel(host, options=(*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)))
+
+
+def _known(project: str | None) -> str:
+    if not project:
+        raise ValueError("No project: set GOOGLE_CLOUD_PROJECT.")
+    return project
+
+
+def _with_documents(call: Any) -> Iterator[Any]:
+    # Firestore may also send how far it has come, without a document.
+    return (answer for answer in _received(call) if answer.HasField("document"))
+
+
+def _received(call: Any) -> Iterator[Any]:
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise _failure(error) from error
+
+
+def _failure(error: Any) -> StoreError:
+    return StoreError(error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN)

@@ -1,0 +1,97 @@
+"""What is read from Firestore and written to it."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, NewType
+
+# The server's exact time of a write or a read, in nanoseconds since 1970. Only ever compared and handed back.
+Version = NewType("Version", int)
+
+# Firestore reserves these as document ids: https://firebase.google.com/docs/firestore/quotas#limits
+_RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
+
+
+class Instruction(Enum):
+    """What stands in the place of a field's value in a Write."""
+
+    COMMIT_TIME = "commit time"
+    REMOVED = "removed"
+
+
+# The time at which the server writes the field, independent of this machine's clock.
+COMMIT_TIME: Final = Instruction.COMMIT_TIME
+# The field is not there after the write.
+REMOVED: Final = Instruction.REMOVED
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read; `data` and `version` are None if it does not exist."""
+
+    path: str
+    data: Mapping[str, Any] | None
+    version: Version | None
+    read_time: Version | None = None
+
+    @property
+    def id(self) -> str:
+        return document_id(self.path)
+
+    @property
+    def exists(self) -> bool:
+        return self.data is not None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The document's fields; none if it does not exist."""
+        return self.data or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Documents of one collection that match every (field, operator, value), ordered by a field, if any, then the id.
+
+    Operators are ==, <, <=, > and >=. `after` is the last document of the page before. A query with both an equality
+    and an order needs a composite index in firestore.indexes.json; the emulator does not require one.
+    """
+
+    collection: str
+    where: Sequence[tuple[str, str, Any]] = ()
+    order_by: str | None = None
+    descending: bool = False
+    after: Document | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Fields to write to one document.
+
+    The document must not exist if `replaces` is None; otherwise it must still have that version, and fields not named
+    stay as they are. A write that `merges` has no condition: it creates the document or changes it, and maps are
+    merged field by field. Names are literal: a dot in one does not lead into a map.
+    """
+
+    path: str
+    data: Mapping[str, Any]
+    replaces: Version | None = None
+    merges: bool = False
+
+
+def is_plain_id(text: str, max_length: int) -> bool:
+    """Whether a text is one document's id and not a path, without control characters, and not reserved."""
+    return (
+        1 <= len(text) <= max_length
+        and "/" not in text
+        and not _RESERVED_ID.fullmatch(text)
+        # Cc: control characters. Cs: lone surrogates, which UTF-8 cannot carry.
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    )
+
+
+def document_id(path: str) -> str:
+    """The last part of a document's path."""
+    return path.rpartition("/")[2]

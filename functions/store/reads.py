@@ -1,0 +1,94 @@
+"""Reads and queries, repeated until Firestore answers or no time is left."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from threading import Lock
+from typing import TypeVar
+
+from store.budget import DEFAULT_POLICY, NO_DEADLINE, Attempts, Deadline, RetryPolicy
+from store.client import Connection, Row
+from store.documents import Document, Query, Version
+from store.retries import persist
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads from Firestore. Connects at the first call; safe to share between threads.
+
+    Each method raises Unavailable if Firestore did not answer within the deadline and the policy's limit, and
+    StoreError if it refuses: no permission, no database, no index.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], policy: RetryPolicy = DEFAULT_POLICY) -> None:
+        self._connect = connect
+        self._policy = policy
+        self._guard = Lock()
+        self._connected: Connection | None = None
+
+    def read(self, paths: Sequence[str], deadline: Deadline = NO_DEADLINE) -> dict[str, Document]:
+        """Reads documents in one round trip, by path, all as of one moment."""
+        return self._read(paths, self._attempts(deadline))
+
+    def read_one(self, path: str, deadline: Deadline = NO_DEADLINE) -> Document:
+        """Reads one document in one round trip."""
+        return self.read([path], deadline)[path]
+
+    def query(self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None) -> list[Document]:
+        """Runs a query in one round trip; as of `read_time` if that is given."""
+        return self._query([query], self._attempts(deadline), read_time)[0]
+
+    def query_all(self, queries: Sequence[Query], deadline: Deadline = NO_DEADLINE) -> list[list[Document]]:
+        """Runs several queries side by side, in the time of the slowest."""
+        return self._query(queries, self._attempts(deadline))
+
+    def pages(
+        self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None
+    ) -> Iterator[list[Document]]:
+        """The query's documents in pages of its `limit`, one round trip each; continues after the last one seen."""
+        while page := self.query(query, deadline, read_time):
+            yield page
+            query = replace(query, after=page[-1])
+
+    def fold(
+        self,
+        query: Query,
+        fields: Sequence[str],
+        start: Callable[[], T],
+        add: Callable[[T, Row], None],
+        deadline: Deadline = NO_DEADLINE,
+    ) -> T:
+        """Adds each of the query's documents, cut to these fields, to a value; holds one document at a time.
+
+        If the stream breaks, it starts again with a new value.
+        """
+        attempts = self._attempts(deadline)
+
+        def attempt() -> T:
+            value = start()
+            with closing(self._connection().stream(query, fields, attempts.rpc_timeout_seconds)) as rows:
+                for row in rows:
+                    add(value, row)
+            return value
+
+        return persist(attempt, attempts)
+
+    def _attempts(self, deadline: Deadline) -> Attempts:
+        return Attempts(self._policy, deadline)
+
+    def _connection(self) -> Connection:
+        with self._guard:
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
+
+    def _read(self, paths: Sequence[str], attempts: Attempts) -> dict[str, Document]:
+        return persist(lambda: self._connection().batch_get(paths, attempts.rpc_timeout_seconds), attempts)
+
+    def _query(
+        self, queries: Sequence[Query], attempts: Attempts, read_time: Version | None = None
+    ) -> list[list[Document]]:
+        return persist(
+            lambda: self._connection().run_queries(queries, attempts.rpc_timeout_seconds, read_time), attempts
+        )

@@ -1,0 +1,119 @@
+"""Transactions in their optimistic form.
+
+A transaction here reads documents, lets a pure `plan` decide, and sends one Commit whose writes carry preconditions:
+the version read, or that the document must not exist. After a conflict, or if the outcome of a Commit is unknown, it
+reads again and lets the plan decide on what is there now; so a plan must recognise its own earlier attempt. It is how
+Firestore's mobile and web clients run transactions: https://firebase.google.com/docs/firestore/transaction-data-contention
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from store.budget import DEFAULT_POLICY, NO_DEADLINE, Attempts, Deadline, RetryPolicy
+from store.client import Connection, StoreError
+from store.documents import Document, Query, Version, Write
+from store.reads import Reader
+from store.retries import RETRIED_COMMITS, wait_after
+from store.turns import Turns
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit(Generic[T]):
+    """A plan's decision to write; `answer` gets the documents' new versions by path once the writes are applied."""
+
+    writes: Sequence[Write]
+    answer: Callable[[Mapping[str, Version]], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A plan's decision that there is nothing to write."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Generic[T]):
+    """A plan's wish to see a query's documents before it decides; costs one more round trip.
+
+    The commit checks the versions of the documents it writes, not that the query would still find the same.
+    """
+
+    query: Query
+    then: "Callable[[list[Document]], Decision[T]]"
+
+
+Decision: TypeAlias = Commit[T] | Answer[T] | Look[T]
+Plan: TypeAlias = Callable[[Mapping[str, Document]], Decision[T]]
+
+
+class Store(Reader):
+    """Firestore as the other packages see it."""
+
+    def __init__(self, connect: Callable[[], Connection], policy: RetryPolicy = DEFAULT_POLICY) -> None:
+        super().__init__(connect, policy)
+        self._turns = Turns()
+
+    def transact(
+        self,
+        paths: Sequence[str],
+        plan: Plan[T],
+        deadline: Deadline = NO_DEADLINE,
+        known: Mapping[str, Document] | None = None,
+        turn: str | None = None,
+    ) -> T:
+        """Reads `paths`, lets `plan` decide on them, and commits what it decides; again until it is applied.
+
+        Args:
+            paths: the documents that the plan reads.
+            plan: pure; called again with fresh documents after a conflict or an unknown outcome.
+            deadline: gives up then, if the policy's limit does not come first.
+            known: the documents' last known state, instead of the first read.
+            turn: callers of one process with the same turn go one after the other.
+
+        Raises:
+            Unavailable: conflicts or silence lasted until no time was left; the writes may have been applied.
+            StoreError: Firestore refused, and the writes were not applied.
+        """
+        attempts = self._attempts(deadline)
+        if turn is None:
+            return self._transact(paths, plan, known, attempts)
+        with self._turns.taken(turn, attempts.left_seconds):
+            return self._transact(paths, plan, known, attempts)
+
+    def _transact(
+        self, paths: Sequence[str], plan: Plan[T], known: Mapping[str, Document] | None, attempts: Attempts
+    ) -> T:
+        documents = known or self._read(paths, attempts)
+        while True:
+            decision = self._decided(plan, documents, attempts)
+            if isinstance(decision, Answer):
+                return decision.value
+            try:
+                versions = self._connection().commit(decision.writes, attempts.rpc_timeout_seconds)
+            except StoreError as error:
+                if error.code not in RETRIED_COMMITS:
+                    return self._applied_after_all(error, paths, plan, attempts)
+                wait_after(error, attempts)
+            else:
+                return decision.answer(versions)
+            documents = self._read(paths, attempts)
+
+    def _applied_after_all(self, error: StoreError, paths: Sequence[str], plan: Plan[T], attempts: Attempts) -> T:
+        """The answer if the commit was applied, although its error says that it cannot be.
+
+        A proxy between Firestore and here may give such an error after the write.
+        """
+        decision = self._decided(plan, self._read(paths, attempts), attempts)
+        if isinstance(decision, Answer):
+            return decision.value
+        raise error
+
+    def _decided(self, plan: Plan[T], documents: Mapping[str, Document], attempts: Attempts) -> Commit[T] | Answer[T]:
+        decision = plan(documents)
+        while isinstance(decision, Look):
+            decision = decision.then(self._query([decision.query], attempts)[0])
+        return decision

@@ -1,0 +1,171 @@
+"""The weekly report over HTTP, on the server that production runs."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.assembly import in_process
+from tests.support.contract import error_of
+from tests.support.projects import Project
+from tests.support.servers import FunctionServer
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def put(project: Project, request_id: str, days_ago: float, **fields: Any) -> None:
+    created = TODAY - timedelta(days=days_ago)
+    request = {"userId": "ann", "model": "model-a", "style": "anime", "createdAt": created, "updatedAt": created}
+    project.client.document(f"generationRequests/{request_id}").set({**request, **fields})
+
+
+@pytest.fixture
+def shop() -> Project:
+    """Three requests of the last days, and a report of the week before them."""
+    project = Project.seeded()
+    put(project, "a", 2.5, status="completed", cost=3, size="1024x1024")
+    put(project, "b", 1.5, status="failed", cost=1, color="neon")
+    put(project, "c", 0.5, status="completed", cost=4)
+    week_before = {"totalRequests": 4, "totalCreditsSpent": 8, "successRate": 75.0}
+    project.client.document(f"reports/report_{TODAY - timedelta(days=7):%Y-%m-%d}").set(week_before)
+    return project
+
+
+def scheduled(server: FunctionServer, time: datetime | None) -> requests.Response:
+    headers = {"X-CloudScheduler-ScheduleTime": f"{time:%Y-%m-%dT%H:%M:%SZ}"} if time else {}
+    return requests.post(server.url, headers=headers, timeout=60)
+
+
+def expected(report: dict[str, Any]) -> None:
+    figures = ("totalRequests", "totalCreditsSpent", "totalCreditsRefunded", "successRate")
+    assert [report[name] for name in figures] == [3, 7, 1, 66.67]
+    assert isinstance(report["anomalies"], list)
+
+
+def test_the_schedule_writes_the_report_of_its_day(shop: Project) -> None:
+    """The schedule time names the week: at midnight, hours later, and today if there is no time."""
+    with FunctionServer("scheduleWeeklyReport", shop.id) as server:
+        report_id = f"report_{TODAY:%Y-%m-%d}"
+        for time in (TODAY, TODAY + timedelta(hours=5), None):
+            assert scheduled(server, time).status_code == 200
+            report = shop.get(f"reports/{report_id}")
+            assert report is not None
+            expected(report)
+            assert "topUser" not in report
+            shop.client.document(f"reports/{report_id}").update({"topUser": "ann"})
+            assert report["previousReportId"] == f"report_{TODAY - timedelta(days=7):%Y-%m-%d}"
+        assert len([path for path in shop.everything() if path.startswith("reports/")]) == 2
+        assert '"outcome": "replaced"' in server.log()
+
+
+def test_two_processes_at_once_write_one_right_report(shop: Project) -> None:
+    """A duplicate delivery to another instance does no harm."""
+    with (
+        FunctionServer("scheduleWeeklyReport", shop.id) as one,
+        FunctionServer("scheduleWeeklyReport", shop.id) as other,
+        ThreadPoolExecutor(8) as callers,
+    ):
+        answers = list(callers.map(lambda number: scheduled((one, other)[number % 2], TODAY), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    report = shop.get(f"reports/report_{TODAY:%Y-%m-%d}")
+    assert report is not None
+    expected(report)
+
+
+def test_people_make_and_read_reports(shop: Project) -> None:
+    """404 before there is one; POST makes one; GET reads the latest, one by id, and as a page."""
+    fresh = Project.empty()
+    nothing = in_process(fresh).of("getWeeklyReport").get()
+    assert (error_of(nothing)["code"], error_of(nothing)["message"]) == (404, "Report not found.")
+    with FunctionServer("getWeeklyReport", shop.id) as server:
+        made = server.post().json()
+        expected(made)
+        assert made["previousReportId"] == f"report_{TODAY - timedelta(days=7):%Y-%m-%d}"
+        assert server.get().json() == made == server.get(reportId=made["reportId"]).json()
+        page = server.get(format="html")
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "<h1>Weekly report</h1>" in page.text
+        assert error_of(server.get(reportId="report_2000-01-01"))["code"] == 404
+        for query in ({"reportId": "x/y"}, {"reportId": ""}, {"format": "pdf"}):
+            assert error_of(server.get(**query))["code"] == 400
+        older = server.get(reportId=f"report_{TODAY - timedelta(days=7):%Y-%m-%d}", format="html")
+        assert older.status_code == 200, older.text
+
+
+def test_a_report_made_right_after_a_purchase_includes_it(shop: Project) -> None:
+    """Also one of the same second."""
+    report = in_process(shop).of("getWeeklyReport")
+    now = datetime.now(UTC)
+    purchase = {"userId": "bob", "status": "completed", "cost": 1, "createdAt": now, "updatedAt": now}
+    shop.client.document("generationRequests/d").set(purchase)
+    assert report.post().json()["totalRequests"] == 4
+
+
+def test_a_report_that_json_cannot_express_is_shown_all_the_same(shop: Project) -> None:
+    """NaN and bytes, which only somebody's hand can have stored; as JSON and as a page."""
+    path = f"reports/report_{TODAY:%Y-%m-%d}"
+    shop.client.document(path).set({"successRate": float("nan"), "x": b"x", "totalRequests": 3})
+    report = in_process(shop).of("getWeeklyReport")
+    answer = report.get()
+    assert (answer.status_code, answer.json()["successRate"]) == (200, "nan")
+    assert report.get(format="html").status_code == 200
+
+
+@contextmanager
+def webhook(status: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    received: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_critical_findings_are_logged_and_posted(status: int) -> None:
+    """An outage is one error event and one post, also if the schedule is delivered again.
+
+    A webhook that fails changes nothing else.
+    """
+    project = Project.seeded()
+    busy = {"totalRequests": 900, "totalCompleted": 890, "totalFailed": 10, "totalCreditsSpent": 900}
+    project.client.document(f"reports/report_{TODAY - timedelta(days=7):%Y-%m-%d}").set(busy | {"successRate": 98.89})
+    report_id = f"report_{TODAY:%Y-%m-%d}"
+    with (
+        webhook(status) as (url, received),
+        FunctionServer("scheduleWeeklyReport", project.id, REPORT_WEBHOOK_URL=url) as server,
+    ):
+        for _ in range(2 if status == 200 else 1):
+            assert scheduled(server, TODAY).status_code == 200
+        events = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+        (event,) = [event for event in events if event["message"] == "report anomaly"]
+        assert (event["severity"], event["reportId"], event["finding"]["kind"]) == ("ERROR", report_id, "outage")
+        assert received[0]["reportId"] == report_id
+        assert received[0]["anomalies"] == [event["finding"]]
+        assert "No requests at all" in received[0]["text"]
+        assert (len(received) == 1) == (status == 200)
+        problems = [event["problem"] for event in events if event["message"] == "webhook failed"]
+        assert problems == ([] if status == 200 else ["status 500"])
+        assert url not in server.log()
+    report = project.get(f"reports/{report_id}")
+    assert report is not None
+    assert list(report["announced"]) == ([event["id"]] if status == 200 else [])

@@ -1,0 +1,19 @@
+"""A function whose settings cannot be used does not start, and says why."""
+
+from tests.support.projects import Project
+from tests.support.servers import FunctionServer, wait_until
+
+
+def test_a_function_with_bad_settings_does_not_start(common_project: Project) -> None:
+    """It ends at once, and its log names every bad setting and what it may be."""
+    settings = {"AI_FAILURE_RATE": "nan", "THREADS": "65", "REVOCATION_CHECK_SECONDS": "-1"}
+    server = FunctionServer("createGenerationRequest", common_project.id, **settings)
+    try:
+        wait_until(lambda: server.process.poll() is not None, "the function ending")
+        assert server.process.returncode != 0
+        said = server.log()
+    finally:
+        server.kill()
+    assert "AI_FAILURE_RATE must be a number from 0 to 1, not 'nan'" in said
+    assert "THREADS must be an integer from 1 to 64, not '65'" in said
+    assert "REVOCATION_CHECK_SECONDS must be an integer from 0 to 3600, not '-1'" in said

@@ -1,0 +1,408 @@
+"""HTTP <-> handler: what comes in, what goes out, and what the log keeps of it."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Response
+from grpc import StatusCode
+
+from api import operations
+from api.auth import Gate
+from api.endpoint import Endpoint, ScheduledRunFailed
+from api.operations import ALWAYS, Access, Operation
+from config import ConfigurationError
+from errors import BrokenDocument, Unavailable
+from handlers import Call, Caller, Ok, Services, Text
+from schemas.replies import QuoteReply
+from schemas.requests import Input, NoQuery
+from tests.support.builders import IMAGE_URL, ORDER, Backend, KnownTokens, failing, http_request
+
+SECRET = "a prompt and a token"
+PROBE = "probe"
+REPLY = QuoteReply(required_credits=1, current_credits=2, covered=True)
+CLAIMS: dict[str, Mapping[str, Any]] = {"ann": {"uid": "ann"}, "root": {"uid": "root", "admin": True}}
+Handler = Callable[[Any, Call, Services], Ok | Text]
+
+
+class Door:
+    """An endpoint before a backend whose user ann has 10 credits; a token is the caller's name."""
+
+    def __init__(self, answer_seconds: float = 57.0) -> None:
+        self.backend = Backend()
+        self.backend.add_user("ann", 10)
+        self.tokens = KnownTokens(**CLAIMS)
+        gate = Gate(self.tokens, require_auth=True, require_app_check=False)
+        origins = ["https://shop.example"]
+        self.endpoint = Endpoint(self.backend.services, gate, origins, "demo-x", answer_seconds)
+
+    def call(
+        self, function: str, method: str = "GET", token: str | None = "ann", headers: Any = (), **parts: Any
+    ) -> Response:
+        """A call with the token of this name."""
+        signed = {**dict(headers), **({"Authorization": f"Bearer {token}"} if token else {})}
+        return self.endpoint.serve(http_request(method, headers=signed, **parts), function)
+
+    def post(self, function: str, body: Any, token: str | None = "ann", **headers: str) -> Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call(function, "POST", token, sent, json=body)
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Handler], None]:
+    """Deploys a function `probe` with this handler."""
+
+    def deploy(handle: Handler, access: Access = Access.USERS, takes: type[Input] = NoQuery) -> None:
+        operation = Operation(PROBE, "GET", handle, takes, [QuoteReply], access, ALWAYS)
+        monkeypatch.setitem(operations.FUNCTIONS, PROBE, {"GET": operation})
+
+    return deploy
+
+
+def failing_deep(query: Any, call: Call, services: Services) -> Ok:
+    try:
+        raise ValueError(SECRET)
+    except ValueError as error:
+        raise KeyError(SECRET) from error
+
+
+def error_of(response: Response) -> dict[str, Any]:
+    error: dict[str, Any] = json.loads(response.get_data())["error"]
+    assert error["code"] == response.status_code
+    return error
+
+
+def test_a_purchase_comes_in_as_json_and_goes_out_as_json(door: Door) -> None:
+    """The answer has the contract's four fields and ends with a newline."""
+    response = door.post("createGenerationRequest", ORDER, Idempotency_Key="key")
+    raw = response.get_data(as_text=True)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert raw.endswith("}\n")
+    body = json.loads(raw)
+    assert set(body) == {"generationRequestId", "deductedCredits", "imageUrl", "currentCredits"}
+    assert (body["deductedCredits"], body["imageUrl"], body["currentCredits"]) == (1, IMAGE_URL, 9)
+    assert "Idempotent-Replayed" not in response.headers
+    again = door.post("createGenerationRequest", ORDER, Idempotency_Key="key")
+    assert (again.get_data(as_text=True), again.headers["Idempotent-Replayed"]) == (raw, "true")
+
+
+def test_every_error_has_the_same_shape(door: Door) -> None:
+    """Code, status, message and details, as JSON that ends with a newline."""
+    door.backend.add_user("ann", 0)
+    response = door.post("createGenerationRequest", ORDER)
+    assert response.get_data(as_text=True) == (
+        '{"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "Insufficient credits.", '
+        '"details": {"reason": "INSUFFICIENT_CREDITS", "required": 1, "available": 0}}}\n'
+    )
+    assert response.headers["Content-Type"] == "application/json"
+
+
+def test_another_method_is_refused_with_those_allowed(door: Door) -> None:
+    """In the header, too; before anything else is looked at."""
+    for method in ("GET", "PUT", "DELETE", "OPTIONS", "HEAD"):
+        response = door.call("createGenerationRequest", method, token=None)
+        assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    error = error_of(door.call("getWeeklyReport", "DELETE"))
+    assert (error["status"], error["message"]) == ("INVALID_ARGUMENT", "Method not allowed. Use GET, POST, HEAD.")
+
+
+def test_head_is_answered_like_get(door: Door) -> None:
+    """The server leaves the body out."""
+    head = door.call("getUserCredits", "HEAD", query_string={"userId": "ann"})
+    get = door.call("getUserCredits", "GET", query_string={"userId": "ann"})
+    assert (head.status_code, head.headers["Content-Type"]) == (get.status_code, get.headers["Content-Type"])
+
+
+def test_without_a_token_nothing_is_looked_at(door: Door) -> None:
+    """401 comes before the body and before the parameters."""
+    response = door.post("createGenerationRequest", {"nonsense": 1}, token=None)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert error_of(door.call("getUserCredits", token="stranger"))["status"] == "UNAUTHENTICATED"
+    assert door.backend.store.queries == []
+
+
+def test_a_call_without_a_user_is_the_callers_own(door: Door) -> None:
+    """In a body and in a query."""
+    mine = {name: value for name, value in ORDER.items() if name != "userId"}
+    assert door.post("createGenerationRequest", mine).status_code == 200
+    assert json.loads(door.call("getUserCredits").get_data())["currentCredits"] == 9
+
+
+def test_a_caller_without_a_name_must_say_who_pays(door: Door) -> None:
+    """As in the emulator, where no token is required."""
+    anybody = replace(door.endpoint, gate=Gate(door.tokens, require_auth=False, require_app_check=False))
+    error = error_of(anybody.serve(http_request("GET"), "getUserCredits"))
+    assert (error["code"], error["message"]) == (400, "userId parameter is required.")
+    named = http_request("GET", query_string={"userId": "ann"})
+    assert anybody.serve(named, "getUserCredits").status_code == 200
+
+
+def test_only_an_admin_acts_for_somebody_else(door: Door) -> None:
+    """403 for users, on reading and on writing; nothing tells whether the other exists."""
+    door.backend.add_user("bob", 10)
+    for response in (
+        door.post("createGenerationRequest", {**ORDER, "userId": "bob"}),
+        door.post("quoteGeneration", {**ORDER, "userId": "bob"}),
+        door.call("getUserCredits", query_string={"userId": "bob"}),
+        door.call("getUserCredits", query_string={"userId": "nobody"}),
+        door.call("listGenerationRequests", query_string={"userId": "bob"}),
+    ):
+        error = error_of(response)
+        assert (error["code"], error["status"]) == (403, "PERMISSION_DENIED")
+    assert door.backend.balance("bob") == 10
+    assert door.call("getUserCredits", token="root", query_string={"userId": "bob"}).status_code == 200
+
+
+def test_only_an_admin_calls_what_is_for_admins(door: Door) -> None:
+    """403 comes before the body is looked at."""
+    grant = {"userId": "ann", "credits": 5, "reason": "because"}
+    assert error_of(door.post("grantCredits", {"nonsense": 1}))["code"] == 403
+    assert error_of(door.call("getWeeklyReport"))["code"] == 403
+    assert door.post("grantCredits", grant, token="root", Idempotency_Key="key").status_code == 200
+    assert door.backend.balance() == 15
+
+
+def test_a_bad_user_id_is_named_with_the_other_bad_fields(door: Door) -> None:
+    """It is a bad request and not somebody else's account."""
+    error = error_of(door.post("createGenerationRequest", {"userId": "a/b", "style": 5}))
+    assert error["code"] == 400
+    assert [field["field"] for field in error["details"]["fields"]] == ["userId", "model", "style", "color", "size"]
+
+
+def test_bad_options_are_named_with_those_allowed(door: Door) -> None:
+    """From the catalog, which is looked up for the answer."""
+    error = error_of(door.post("createGenerationRequest", {"style": "x", "color": "vibrant", "prompt": 5}))
+    assert error["message"] == (
+        "Missing required fields: model, size. Invalid style 'x'. Available styles: realistic. prompt must be a string."
+    )
+    assert [field.get("allowed") for field in error["details"]["fields"]] == [
+        ["model-a"],
+        ["realistic"],
+        ["512x512"],
+        None,
+    ]
+
+
+def test_bad_fields_are_named_without_a_catalog_too(door: Door) -> None:
+    """Firestore is away, or somebody deleted every style: the client still learns what it can repair."""
+    door.backend.store.remove("styles/realistic")
+    error = error_of(door.post("createGenerationRequest", {"style": 5}))
+    assert error["code"] == 400
+    assert error["message"] == "Missing required fields: model, color, size. style must be a string."
+    assert all("allowed" not in field for field in error["details"]["fields"])
+
+
+def test_an_option_that_is_not_on_offer_is_a_bad_request(door: Door) -> None:
+    """In the contract's words, with the values allowed."""
+    error = error_of(door.post("createGenerationRequest", {**ORDER, "style": "x"}))
+    assert (error["message"], error["details"]["fields"]) == (
+        "Invalid style 'x'. Available styles: realistic",
+        [{"field": "style", "message": "Invalid style 'x'. Available styles: realistic", "allowed": ["realistic"]}],
+    )
+
+
+def test_the_key_is_a_header_and_not_a_field(door: Door) -> None:
+    """In the body it is refused by name, whatever the header says; so it cannot be taken for one that counts."""
+    for headers in ({}, {"Idempotency_Key": "key"}):
+        error = error_of(door.post("createGenerationRequest", {**ORDER, "Idempotency-Key": "key"}, **headers))
+        assert (error["code"], error["details"]["fields"][0]["field"]) == (400, "Idempotency-Key")
+    error = error_of(door.post("quoteGeneration", {**ORDER, "Idempotency-Key": "key"}))
+    assert (error["code"], error["details"]["fields"][0]["field"]) == (400, "Idempotency-Key")
+    assert door.backend.balance() == 10
+
+
+def test_a_post_takes_no_parameters(door: Door) -> None:
+    """A user id in the query would be overlooked otherwise."""
+    error = error_of(door.call("createGenerationRequest", "POST", json=ORDER, query_string={"userId": "ann"}))
+    assert (error["code"], error["message"]) == (400, "Unknown parameter 'userId'.")
+    assert door.backend.balance() == 10
+
+
+@pytest.mark.parametrize("body", [[], 5, "text"])
+def test_a_body_must_be_an_object(door: Door, body: object) -> None:
+    """No other JSON value is taken for one."""
+    assert error_of(door.post("createGenerationRequest", body))["message"] == "The body must be a JSON object."
+
+
+def test_a_body_over_the_limit_is_413(door: Door) -> None:
+    """With the contract's status."""
+    error = error_of(door.post("createGenerationRequest", {"prompt": "x" * 70_000}))
+    assert (error["code"], error["status"]) == (413, "INVALID_ARGUMENT")
+
+
+def test_an_unexpected_error_is_found_by_its_id(
+    door: Door, probe: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, with the answer's errorId, the trace, and where it happened; the exception's words are nowhere."""
+    probe(failing_deep)
+    error = error_of(door.call(PROBE, headers={"X-Cloud-Trace-Context": "abc123/1;o=1"}))
+    assert (error["code"], error["message"], set(error["details"])) == (500, "Internal error.", {"errorId"})
+    [line] = capsys.readouterr().err.splitlines()
+    logged = json.loads(line)
+    assert logged["errorId"] == error["details"]["errorId"]
+    assert logged["logging.googleapis.com/trace"] == "projects/demo-x/traces/abc123"
+    assert logged["places"][0].startswith("KeyError: ")
+    assert logged["places"][1].startswith("ValueError: ")
+    assert all("failing_deep" in place for place in logged["places"])
+    assert SECRET not in line
+
+
+def test_a_broken_document_is_named_in_the_log_only(
+    door: Door, probe: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The client gets the id of the line."""
+
+    def broken(query: Any, call: Call, services: Services) -> Ok:
+        raise BrokenDocument("users/ann", "credits is wrong")
+
+    probe(broken)
+    error = error_of(door.call(PROBE))
+    assert (error["message"], set(error["details"])) == ("Internal error.", {"errorId"})
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["message"], logged["document"], logged["errorId"]) == (
+        "broken document",
+        "users/ann",
+        error["details"]["errorId"],
+    )
+
+
+def test_an_answer_of_503_is_logged_by_the_types_of_its_causes(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """An operator sees that Firestore was away, and nothing that it said."""
+    door.backend.store.before_rpc = failing(StatusCode.UNAVAILABLE, "BatchGetDocuments", times=1_000)
+    response = door.call("getUserCredits")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    logged = json.loads(capsys.readouterr().out)
+    assert (logged["status"], logged["causes"]) == ("UNAVAILABLE", ["StoreError"])
+
+
+def test_an_answer_of_400_is_not_logged(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """A client's mistake is not the operator's."""
+    door.post("createGenerationRequest", {})
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_deadline_is_handed_down(door: Door, probe: Callable[..., None]) -> None:
+    """The token's check and the handler get the same one, made when the request came in."""
+    seen: list[Call] = []
+
+    def note(query: Any, call: Call, services: Services) -> Ok:
+        seen.append(call)
+        return Ok(REPLY)
+
+    probe(note)
+    assert door.call(PROBE).status_code == 200
+    [call] = seen
+    assert door.tokens.deadlines == [call.deadline]
+    assert door.tokens.deadlines[0] is call.deadline
+    assert 50 < call.deadline.left_seconds <= 57
+
+
+def test_a_request_whose_time_is_up_buys_nothing() -> None:
+    """503, before Firestore is asked for anything that could be written."""
+    door = Door(answer_seconds=0)
+    sent: list[str] = []
+    door.backend.store.before_rpc = sent.append
+    response = door.post("createGenerationRequest", ORDER)
+    error = error_of(response)
+    assert (error["code"], error["status"], response.headers["Retry-After"]) == (503, "UNAVAILABLE", "2")
+    assert sent == []
+    assert door.backend.balance() == 10
+
+
+def test_a_public_function_asks_for_no_token_and_knows_nobody(door: Door, probe: Callable[..., None]) -> None:
+    """Not even a bad one is looked at."""
+    seen: list[Caller] = []
+
+    def note(query: Any, call: Call, services: Services) -> Ok:
+        seen.append(call.caller)
+        return Ok(REPLY)
+
+    probe(note, Access.PUBLIC)
+    for token in (None, "stranger", "root"):
+        assert door.call(PROBE, token=token).status_code == 200
+    assert seen == [Caller()] * 3
+    assert not any(caller.is_admin for caller in seen)
+
+
+def test_a_page_may_run_nothing(door: Door, probe: Callable[..., None]) -> None:
+    """A text goes out as it is, under a policy that allows its own styles only."""
+    probe(lambda query, call, services: Text("<p>ü</p>", "text/html"))
+    response = door.call(PROBE)
+    assert response.get_data(as_text=True) == "<p>ü</p>"
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_listed_page_may_call(door: Door) -> None:
+    """The preflight is answered without a token; the answer, an error too, can be read."""
+    origin = {"Origin": "https://shop.example"}
+    asked = door.call("createGenerationRequest", "OPTIONS", None, {**origin, "Access-Control-Request-Method": "POST"})
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Methods"]) == (204, "POST")
+    assert asked.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    answer = door.call("createGenerationRequest", "POST", None, origin, json={})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (401, "https://shop.example")
+
+
+def test_a_body_that_nobody_reads_is_discarded(door: Door) -> None:
+    """A stranger's is read to its end, so that the answer arrives, and nothing of it is kept in memory."""
+    body = io.BytesIO(b"x" * 1_000_000)
+    stranger = http_request("POST", input_stream=body)
+    response = door.endpoint.serve(stranger, "createGenerationRequest")
+    assert response.status_code == 401
+    assert body.read() == b""
+    assert stranger.get_data() == b""
+
+
+@pytest.mark.parametrize("trace", ["", "/1", "ü", '"}', "\n"])
+def test_a_trace_that_is_not_one_is_replaced(
+    door: Door, probe: Callable[..., None], trace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the header holds, the line is one line of JSON with a trace in it."""
+    probe(failing_deep)
+    door.call(PROBE, headers={"X-Cloud-Trace-Context": trace.strip()} if trace else {})
+    [line] = capsys.readouterr().err.splitlines()
+    assert len(json.loads(line)["logging.googleapis.com/trace"]) == len("projects/demo-x/traces/") + 32
+
+
+def test_a_scheduled_run_gets_the_services(door: Door) -> None:
+    """And its end without an exception is its success."""
+    seen: list[Services] = []
+    door.endpoint.run_scheduled(http_request(), seen.append)
+    assert seen == [door.backend.services]
+
+
+@pytest.mark.parametrize("error", [KeyError(SECRET), Unavailable("away")])
+def test_a_scheduled_run_fails_without_the_words_of_its_cause(
+    door: Door, error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scheduler sees the failure and tries again; the log has the place."""
+
+    def run(services: Services) -> None:
+        raise error
+
+    with pytest.raises(ScheduledRunFailed) as caught:
+        door.endpoint.run_scheduled(http_request(), run)
+    assert caught.value.__suppress_context__
+    logged = capsys.readouterr().err
+    assert type(error).__name__ in logged
+    assert SECRET not in logged
+
+
+def test_an_endpoint_is_built_from_the_settings() -> None:
+    """Its answer leaves before the time-out of the settings; a token is needed unless they say otherwise."""
+    backend = Backend(TIMEOUT_SECONDS="100", REQUIRE_AUTH="true", ALLOWED_ORIGINS="https://shop.example")
+    endpoint = Endpoint.build(backend.settings, backend.services)
+    assert (endpoint.answer_seconds, endpoint.services) == (95.0, backend.services)
+    assert "https://shop.example" in endpoint.allowed_origins
+    assert endpoint.serve(http_request("GET"), "getUserCredits").status_code == 401
+    with pytest.raises(ConfigurationError):
+        Backend(FIRESTORE_EMULATOR_HOST="", REQUIRE_AUTH="false")

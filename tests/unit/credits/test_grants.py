@@ -1,0 +1,193 @@
+"""Credits in: an admin's grant, and the sign-up credits that open an account."""
+
+from dataclasses import replace
+
+import pytest
+from grpc import StatusCode
+
+from credits.grants import MAX_GRANTED_CREDITS, SIGNUP_ENTRY_ID, Grant, Granted, id_for_key
+from errors import BrokenDocument, IdempotencyMismatch, InvalidRequest, Unavailable, UserNotFound
+from tests.support.builders import PURCHASE, Books, expired, failing, quiet
+
+GRANT = Grant("ann", 25, "Order 1", "root")
+
+
+@pytest.fixture
+def books() -> Books:
+    """A user, ann, with 10 credits."""
+    books = Books()
+    books.add_user()
+    return books
+
+
+def test_a_grant_adds_credits_with_its_entry_and_its_own_document(books: Books) -> None:
+    """One commit holds the balance, the ledger entry and grants/{id}, which tells who gave what and why."""
+    granted = books.grants.grant(GRANT, "key")
+    assert granted == Granted(f"{id_for_key('root', 'key')}-grant", 35, is_replay=False)
+    entry = books.fields(f"users/ann/transactions/{granted.entry_id}")
+    assert (entry["type"], entry["credits"], entry["balanceAfter"], entry["reason"], entry["grantedBy"]) == (
+        "grant",
+        25,
+        35,
+        "Order 1",
+        "root",
+    )
+    stored = books.fields(f"grants/{id_for_key('root', 'key')}")
+    assert (stored["userId"], stored["credits"], stored["reason"], stored["grantedBy"], stored["balanceAfter"]) == (
+        "ann",
+        25,
+        "Order 1",
+        "root",
+        35,
+    )
+    assert books.balance() == 35
+    assert entry["timestamp"] == stored["timestamp"]
+
+
+def test_a_key_grants_once(books: Books) -> None:
+    """The same key gives the first answer again, with the balance of then, and writes nothing."""
+    first = books.grants.grant(GRANT, "key")
+    books.grants.grant(GRANT, "other key")
+    before = books.store.everything()
+    again = books.grants.grant(GRANT, "key")
+    assert again == Granted(first.entry_id, 35, is_replay=True)
+    assert books.store.everything() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Grant("ann", 26, "Order 1", "root"), Grant("ann", 25, "Order 2", "root"), Grant("bob", 25, "Order 1", "root")],
+)
+def test_a_key_with_another_grant_is_refused(books: Books, other: Grant) -> None:
+    """Another amount, reason or user under the same key is a mismatch."""
+    books.grants.grant(GRANT, "key")
+    with pytest.raises(IdempotencyMismatch):
+        books.grants.grant(other, "key")
+    assert books.balance() == 35
+
+
+def test_a_key_belongs_to_its_admin(books: Books) -> None:
+    """Two admins may use the same key; a call without an identity has keys of its own."""
+    for admin in ("root", "chief", None):
+        assert not books.grants.grant(Grant("ann", 1, "because", admin), "key").is_replay
+    assert books.balance() == 13
+
+
+def test_the_parts_of_an_id_cannot_be_confused() -> None:
+    """Owner and key are kept apart in what is hashed."""
+    assert id_for_key("ann", "b") != id_for_key("an", "nb")
+    assert id_for_key("ann", "b") == id_for_key("ann", "b")
+
+
+def test_a_grant_opens_the_account_of_a_new_user(books: Books) -> None:
+    """Its balance begins with the grant, and the audit finds nothing wrong."""
+    assert books.grants.grant(Grant("new", 5, "because", "root"), "key").balance_after_credits == 5
+    assert books.balance("new") == 5
+    assert books.audit.of_user("new") == []
+
+
+def test_a_deleted_account_gets_no_grant(books: Books) -> None:
+    """A ledger without a balance is for an operator to look at: nothing is written."""
+    books.reserve()
+    books.store.remove("users/ann")
+    before = books.store.everything()
+    with pytest.raises(BrokenDocument):
+        books.grants.grant(GRANT, "key")
+    assert books.store.everything() == before
+
+
+def test_a_balance_has_an_upper_end(books: Books) -> None:
+    """A grant that would lead past it is refused by its field; one that just fits is not."""
+    books.add_user("rich", MAX_GRANTED_CREDITS - 1)
+    with pytest.raises(InvalidRequest) as caught:
+        books.grants.grant(Grant("rich", 2, "because", "root"), "key")
+    assert caught.value.details["fields"][0]["field"] == "credits"
+    assert books.grants.grant(Grant("rich", 1, "because", "root"), "key").balance_after_credits == MAX_GRANTED_CREDITS
+
+
+def test_a_refund_still_fits_above_the_upper_end_of_grants(books: Books) -> None:
+    """Credits that were reserved before the grant can come back."""
+    reservation = books.reserve()
+    books.grants.grant(Grant("ann", MAX_GRANTED_CREDITS - 7, "because", "root"), "key")
+    books.ledger.refund(reservation)
+    assert books.balance() == MAX_GRANTED_CREDITS + 3
+
+
+@pytest.mark.parametrize("credits", [None, -1, "10", True])
+def test_nothing_is_granted_to_a_broken_balance(books: Books, credits: object) -> None:
+    """A balance that is not an integer of at least 0 stays as it is."""
+    books.add_user("ann", credits)
+    with pytest.raises(BrokenDocument):
+        books.grants.grant(GRANT, "key")
+    assert set(books.store.everything()) == {"users/ann"}
+
+
+@pytest.mark.parametrize("is_applied", [True, False])
+def test_a_grant_whose_answer_was_lost_stands_once(books: Books, is_applied: bool) -> None:
+    """The caller's own write is recognised as such and is not called a replay."""
+    if is_applied:
+        books.store.after_rpc = failing(StatusCode.UNAVAILABLE)
+    else:
+        books.store.before_rpc = failing(StatusCode.UNAVAILABLE)
+    granted = books.grants.grant(GRANT, "key")
+    assert (granted.balance_after_credits, granted.is_replay, books.balance()) == (35, False, 35)
+
+
+def test_an_entry_without_its_grant_is_an_error(books: Books) -> None:
+    """If somebody deleted grants/{id} alone, the credits are not given a second time."""
+    books.grants.grant(GRANT, "key")
+    books.store.remove(f"grants/{id_for_key('root', 'key')}")
+    with pytest.raises(BrokenDocument):
+        books.grants.grant(GRANT, "key")
+    assert books.balance() == 35
+
+
+def test_a_passed_deadline_grants_nothing(books: Books) -> None:
+    """It is refused before anything is read or written."""
+    with pytest.raises(Unavailable):
+        books.grants.grant(GRANT, "key", expired())
+    with pytest.raises(Unavailable):
+        books.grants.open_account("new", 5, expired())
+    assert set(books.store.everything()) == {"users/ann"}
+
+
+def test_a_new_user_gets_sign_up_credits(books: Books) -> None:
+    """The account opens with one entry, and only once."""
+    books.grants.open_account("new", 5)
+    once = books.store.everything()
+    books.grants.open_account("new", 5)
+    assert books.store.everything() == once
+    assert books.balance("new") == 5
+    entry = books.fields(f"users/new/transactions/{SIGNUP_ENTRY_ID}")
+    assert (entry["type"], entry["credits"], entry["balanceAfter"], entry["grantedBy"]) == ("grant", 5, 5, None)
+    assert books.audit.of_user("new") == []
+
+
+def test_a_user_with_a_balance_keeps_it(books: Books) -> None:
+    """Opening an account that is open changes nothing."""
+    books.grants.open_account("ann", 5)
+    assert books.store.everything() == {"users/ann": {"credits": 10}}
+
+
+def test_a_deleted_account_stays_deleted(books: Books) -> None:
+    """A ledger without a balance belongs to a user whom somebody deleted."""
+    books.grants.open_account("new", 5)
+    books.store.remove("users/new")
+    with pytest.raises(UserNotFound):
+        books.grants.open_account("new", 5)
+    assert "users/new" not in books.store.everything()
+
+
+def test_two_processes_open_an_account_once(books: Books) -> None:
+    """Another process's purchase opens it between this one's read and its commit."""
+    rival, purchase = books.rival(), replace(PURCHASE, user_id="new")
+
+    def interfere(name: str) -> None:
+        if name == "Commit":
+            books.store.before_rpc = quiet
+            rival.reserve(purchase, "key", 3, 5)
+
+    books.store.before_rpc = interfere
+    books.grants.open_account("new", 5)
+    assert books.balance("new") == 2
+    assert books.audit.of_user("new") == []

@@ -1,0 +1,297 @@
+"""How a reservation ends: with its image, with a refund, or by the sweep; each exactly once."""
+
+import pytest
+from grpc import StatusCode
+
+from credits import ledger as ledger_module
+from credits.reservations import Reservation
+from errors import BrokenDocument, GenerationFailed, Unavailable
+from store import Deadline, StoreError
+from tests.support.builders import (
+    IMAGE_URL,
+    LEASE_SECONDS,
+    PURCHASE,
+    Books,
+    Stopwatch,
+    expired,
+    failing,
+    impatient,
+    quiet,
+)
+
+# The outcome of a commit that fails so is unknown until it is read.
+UNCLEAR = [StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE, StatusCode.UNKNOWN, StatusCode.INTERNAL]
+FINAL = [StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED, StatusCode.INVALID_ARGUMENT]
+
+
+@pytest.fixture
+def books() -> Books:
+    """A user, ann, with 10 credits."""
+    books = Books()
+    books.add_user()
+    return books
+
+
+def test_a_completed_request_keeps_its_price(books: Books) -> None:
+    """Completing stores the image and moves no credits."""
+    reservation = books.reserve()
+    books.ledger.complete(reservation, IMAGE_URL)
+    stored = books.fields(reservation.document.path)
+    assert (stored["status"], stored["imageUrl"], books.balance()) == ("completed", IMAGE_URL, 7)
+    assert books.fields("inFlight/ann") == {"leases": {}}
+
+
+def test_completing_makes_one_round_trip(books: Books) -> None:
+    """The reservation knows its own version, so nothing is read."""
+    reservation = books.reserve()
+    sent: list[str] = []
+    books.store.before_rpc = sent.append
+    books.ledger.complete(reservation, IMAGE_URL)
+    assert sent == ["Commit"]
+
+
+def test_a_refund_gives_the_credits_back(books: Books) -> None:
+    """The entry, the balance and the request's status are one commit."""
+    reservation = books.reserve()
+    books.ledger.refund(reservation)
+    stored = books.fields(reservation.document.path)
+    assert (stored["status"], stored["failure"], books.balance()) == ("failed", "GENERATION_FAILED", 10)
+    entry = books.fields(f"users/ann/transactions/{reservation.request_id}-refund")
+    assert (entry["type"], entry["credits"], entry["balanceAfter"]) == ("refund", 3, 10)
+    assert books.fields("inFlight/ann") == {"leases": {}}
+
+
+def test_a_refund_happens_once(books: Books) -> None:
+    """A second refund of the same reservation changes nothing."""
+    reservation = books.reserve()
+    books.ledger.refund(reservation)
+    once = books.store.everything()
+    books.ledger.refund(reservation)
+    assert books.store.everything() == once
+    assert books.balance() == 10
+
+
+def test_a_completed_request_is_not_refunded(books: Books) -> None:
+    """The first commit that ends a request wins: completed stays completed."""
+    reservation = books.reserve()
+    books.ledger.complete(reservation, IMAGE_URL)
+    before = books.store.everything()
+    books.ledger.refund(reservation)
+    assert books.store.everything() == before
+
+
+def test_completing_twice_changes_nothing(books: Books) -> None:
+    """The second attempt finds the first one's image."""
+    reservation = books.reserve()
+    books.ledger.complete(reservation, IMAGE_URL)
+    before = books.store.everything()
+    books.ledger.complete(reservation, IMAGE_URL)
+    assert books.store.everything() == before
+
+
+def test_a_late_image_is_not_given_once_the_credits_are_back(books: Books) -> None:
+    """After the release, completing raises, and the request stays failed."""
+    reservation = books.reserve()
+    books.clock.forward(LEASE_SECONDS + 1)
+    assert books.ledger.release_expired().refunded == 1
+    with pytest.raises(GenerationFailed) as caught:
+        books.ledger.complete(reservation, IMAGE_URL)
+    assert caught.value.details["refundedCredits"] == 3
+    stored = books.fields(reservation.document.path)
+    assert (stored["status"], stored["failure"], books.balance()) == ("failed", "LEASE_EXPIRED", 10)
+
+
+def test_a_running_lease_is_left_alone(books: Books) -> None:
+    """The sweep refunds nothing whose lease still runs, nor what was completed later."""
+    reservation = books.reserve()
+    books.clock.forward(LEASE_SECONDS - 1)
+    assert books.ledger.release_expired().refunded == 0
+    books.ledger.complete(reservation, IMAGE_URL)
+    books.clock.forward(2)
+    assert books.ledger.release_expired().refunded == 0
+
+
+def test_the_sweep_goes_past_a_document_that_it_cannot_refund(books: Books) -> None:
+    """One broken balance is skipped; more than two pages of others are refunded."""
+    books.add_user("broken", 10)
+    books.reserve(user_id="broken")
+    books.store.put("users/broken", {"credits": "many"})
+    books.add_user("rich", 1000)
+    count = 2 * ledger_module.RELEASE_PAGE_SIZE + 5
+    for _ in range(count):
+        books.reserve(user_id="rich", price=1)
+    books.clock.forward(LEASE_SECONDS + 1)
+    release = books.ledger.release_expired()
+    assert (release.refunded, release.skipped) == (count, 1)
+    assert books.balance("rich") == 1000
+
+
+POISONS: dict[str, tuple[str, dict[str, object]]] = {
+    "a user id that is a path": ("generationRequests/poison", {"userId": "a/b"}),
+    "a user id that is reserved": ("generationRequests/poison", {"userId": "__x__"}),
+    "a user id that is a list": ("generationRequests/poison", {"userId": ["ann"]}),
+    "a cost that is a bool": ("generationRequests/poison", {"cost": True}),
+    "a cost that leaves no room in the balance": ("generationRequests/poison", {"cost": 2**63 - 1}),
+    "a refund that exists": ("users/ann/transactions/poison-refund", {"type": "refund"}),
+    "a user who is gone": ("generationRequests/poison", {"userId": "nobody"}),
+}
+
+
+@pytest.mark.parametrize("name", POISONS)
+def test_one_broken_request_does_not_stop_the_sweep(
+    books: Books, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What somebody broke by hand is skipped and logged, and the credits of the others come back."""
+    good = books.reserve()
+    path, fields = POISONS[name]
+    books.change("generationRequests/poison", **{**books.fields(good.document.path), "leaseExpiresAt": books.clock()})
+    books.change(path, **fields)
+    books.clock.forward(LEASE_SECONDS + 1)
+    release = books.ledger.release_expired()
+    assert (release.refunded, release.skipped) == (1, 1)
+    assert books.fields(good.document.path)["status"] == "failed"
+    [line] = capsys.readouterr().err.splitlines()
+    assert "reservation not released" in line
+    assert '"poison"' in line
+
+
+def test_a_lease_that_was_changed_by_hand_is_left_alone(books: Books) -> None:
+    """A lease that is not a time by the moment of the refund is not due, and does not stop the sweep."""
+    reservation = books.reserve()
+    books.clock.forward(LEASE_SECONDS + 1)
+
+    def change(name: str) -> None:
+        if name == "BatchGetDocuments":
+            books.change(reservation.document.path, leaseExpiresAt="soon")
+
+    books.store.before_rpc = change
+    assert books.ledger.release_expired().refunded == 0
+
+
+@pytest.mark.parametrize("credits", [None, -1, "10", 9.5, True, float("nan"), float("inf")])
+def test_nothing_is_added_to_a_broken_balance(books: Books, credits: object) -> None:
+    """A refund to a balance that is not an integer of at least 0 is an error, and the request stays pending."""
+    reservation = books.reserve()
+    books.add_user("ann", credits)
+    with pytest.raises(BrokenDocument):
+        books.ledger.refund(reservation)
+    assert books.fields(reservation.document.path)["status"] == "pending"
+
+
+def test_a_refund_whose_entry_exists_is_an_error_at_once(books: Books) -> None:
+    """The request says otherwise, so somebody changed one of the two by hand; it is not an endless conflict."""
+    reservation = books.reserve()
+    books.change(f"users/ann/transactions/{reservation.request_id}-refund", type="refund")
+    sent: list[str] = []
+    books.store.before_rpc = sent.append
+    with pytest.raises(BrokenDocument):
+        books.ledger.refund(reservation)
+    assert (sent, books.balance()) == (["BatchGetDocuments"], 7)
+
+
+def test_a_conflict_is_tried_again_on_the_new_balance(books: Books) -> None:
+    """Another's commit between read and write makes the plan run again."""
+
+    def interfere(name: str) -> None:
+        if name == "Commit":
+            books.store.before_rpc = quiet
+            books.add_user("ann", 4)
+
+    books.store.before_rpc = interfere
+    assert books.reserve().balance_after_credits == 1
+    assert books.balance() == 1
+
+
+@pytest.mark.parametrize("code", UNCLEAR)
+def test_a_commit_whose_answer_was_lost_is_found(books: Books, code: StatusCode) -> None:
+    """The write was applied and its answer lost: a reservation, its image and a refund each stand once."""
+    books.store.after_rpc = failing(code)
+    reservation = books.reserve()
+    assert (reservation.balance_after_credits, books.balance()) == (7, 7)
+    books.store.after_rpc = failing(code)
+    books.ledger.complete(reservation, IMAGE_URL)
+    other = books.reserve()
+    books.store.after_rpc = failing(code)
+    books.ledger.refund(other)
+    assert books.balance() == 7
+
+
+@pytest.mark.parametrize("code", FINAL)
+def test_a_final_error_after_an_applied_commit_is_looked_up(books: Books, code: StatusCode) -> None:
+    """A proxy may refuse the answer to a commit that was applied: then the reservation stands."""
+    books.store.after_rpc = failing(code)
+    assert books.reserve().cost_credits == 3
+    books.store.after_rpc, books.store.before_rpc = quiet, failing(code)
+    with pytest.raises(StoreError) as caught:
+        books.reserve()
+    assert caught.value.code is code
+    assert books.balance() == 7
+
+
+def test_lasting_silence_is_unavailable(books: Books) -> None:
+    """If Firestore stays away for the whole time, nothing is written and the caller is told."""
+    before = books.store.everything()
+    books.store.before_rpc = failing(StatusCode.UNAVAILABLE, "BatchGetDocuments", times=1_000)
+    with pytest.raises(Unavailable):
+        books.reserve()
+    assert books.store.everything() == before
+
+
+def test_a_passed_deadline_refuses_before_anything_is_written(books: Books) -> None:
+    """Reserving, completing and refunding send nothing once their time is up."""
+    reservation = books.reserve()
+    before = books.store.everything()
+    sent: list[str] = []
+    books.store.before_rpc = sent.append
+    for act in (
+        lambda: books.reserve(deadline=expired()),
+        lambda: books.ledger.complete(reservation, IMAGE_URL, expired()),
+        lambda: books.ledger.refund(reservation, expired()),
+    ):
+        with pytest.raises(Unavailable):
+            act()
+    assert (sent, books.store.everything()) == ([], before)
+
+
+@pytest.mark.parametrize(("deadline_seconds", "ended_at_seconds"), [(4.0, 4.0), (60.0, 15.0)])
+def test_a_step_ends_at_the_sooner_of_deadline_and_policy(deadline_seconds: float, ended_at_seconds: float) -> None:
+    """Firestore is away: the attempts last as long as the client waits, and never longer than the policy says."""
+    stopwatch = Stopwatch()
+    books = Books(policy=impatient(stopwatch, max_seconds=15.0))
+    books.add_user()
+    books.store.before_rpc = failing(StatusCode.UNAVAILABLE, times=1_000)
+    with pytest.raises(Unavailable):
+        books.reserve(deadline=Deadline.after(deadline_seconds, stopwatch))
+    assert ended_at_seconds - 0.5 <= stopwatch() <= ended_at_seconds
+    assert books.balance() == 10
+
+
+@pytest.mark.parametrize("skew_seconds", [-30, 30])
+def test_a_skewed_clock_does_not_reorder_a_history(books: Books, skew_seconds: float) -> None:
+    """An entry's time is the database's, so instances whose clocks differ write one order."""
+    first = books.reserve(price=1)
+    second = books.rival(skew_seconds).reserve(PURCHASE, "rival", 1)
+    third = books.reserve(price=1)
+    assert isinstance(second, Reservation)
+    written = [entry.generation_request_id for entry in books.history.statement("ann", 10).entries]
+    assert written == [third.request_id, second.request_id, first.request_id]
+    assert books.audit.of_user("ann") == []
+
+
+def test_each_change_of_state_is_logged_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each event names the request and its user, never the prompt."""
+    books.ledger.complete(books.reserve(prompt="a secret garden"), IMAGE_URL)
+    books.ledger.refund(books.reserve())
+    books.reserve()
+    books.clock.forward(LEASE_SECONDS + 1)
+    books.ledger.release_expired()
+    logged = capsys.readouterr().out
+    counts = {
+        "credits reserved": 3,
+        "generation completed": 1,
+        "credits refunded": 2,
+        "expired reservations released": 1,
+    }
+    assert {event: logged.count(event) for event in counts} == counts
+    assert logged.count('"userId": "ann"') == 6
+    assert "secret" not in logged

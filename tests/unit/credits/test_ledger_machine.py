@@ -1,0 +1,258 @@
+"""Any order of purchases, failures, replays, races, expiries, releases and grants against a plain model."""
+
+from dataclasses import dataclass
+
+import pytest
+from grpc import StatusCode
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from credits.grants import Grant, Grants
+from credits.ledger import Ledger
+from credits.reservations import Purchase, Reservation, Settled
+from errors import GenerationFailed, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits, InvalidRequest
+from tests.support.budget import LEDGER_HISTORIES, LEDGER_STEPS
+from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, counter_ids, failing, quiet
+
+USERS = ("ann", "bob", "cyd")
+# Have no account until their first call opens one.
+NEWCOMERS = ("dan", "eve")
+OPENING_CREDITS = 12
+
+everybody = st.sampled_from([*USERS, *NEWCOMERS])
+costs = st.sampled_from([1, 3, 4, OPENING_CREDITS + 1])
+keys = st.none() | st.sampled_from(["k1", "k2", "k3"])
+lost_answers = st.sampled_from([None, "reply lost", "request lost"])
+
+
+@dataclass
+class Bought:
+    """What the model knows of a request."""
+
+    user_id: str
+    cost_credits: int
+    balance_after_credits: int
+    expires_at_seconds: float
+    status: str = "pending"
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The ledger, twice (two processes on one store), beside a model that is nothing but dictionaries."""
+
+    reservations = Bundle("reservations")
+    steps = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.books = Books()
+        for user_id in USERS:
+            self.books.add_user(user_id, OPENING_CREDITS)
+        self.rival = self.books.rival()
+        self.rival_grants = Grants(self.books.store.beside(), counter_ids("rival-grant"))
+        self.balances = dict.fromkeys(USERS, OPENING_CREDITS)
+        self.requests: dict[str, Bought] = {}
+        self.by_key: dict[tuple[str, str], tuple[str, int]] = {}
+        self.elapsed_seconds = 0.0
+        self.grants: dict[str, tuple[str, int, int]] = {}
+
+    @rule(target=reservations, user_id=everybody, cost=costs, key=keys, lost=lost_answers, is_sold=st.booleans())
+    def reserve(self, user_id: str, cost: int, key: str | None, lost: str | None, is_sold: bool) -> object:
+        """Buys, retries or replays; the option may be withdrawn, and the first commit's answer may be lost."""
+        self._lose_one_commit(lost)
+        return self._reserve(self.books.ledger, user_id, cost, key, is_sold)
+
+    @rule(target=reservations, user_id=everybody, cost=costs, rival_cost=costs, key=keys)
+    def race(self, user_id: str, cost: int, rival_cost: int, key: str | None) -> object:
+        """Another process buys for the same user, with the same key, between this one's read and write."""
+        won: list[object] = []
+
+        def interfere(name: str) -> None:
+            if name == "Commit" and not won:
+                won.append(self._reserve(self.rival, user_id, rival_cost, key))
+
+        self.books.store.before_rpc, self.books.store.after_rpc = interfere, quiet
+        mine = self._reserve(self.books.ledger, user_id, cost, key)
+        self.books.store.before_rpc = quiet
+        return multiple(*(item for item in (mine, *won) if isinstance(item, Reservation)))
+
+    @rule(reservation=reservations, lost=lost_answers)
+    def complete(self, reservation: object, lost: str | None) -> None:
+        """The model finished, maybe late, maybe twice."""
+        if not isinstance(reservation, Reservation):
+            return
+        bought = self.requests[reservation.request_id]
+        self._lose_one_commit(lost)
+        if bought.status == "failed":
+            with pytest.raises(GenerationFailed):
+                self.books.ledger.complete(reservation, IMAGE_URL)
+        else:
+            self.books.ledger.complete(reservation, IMAGE_URL)
+            bought.status = "completed"
+
+    @rule(reservation=reservations, lost=lost_answers)
+    def fail(self, reservation: object, lost: str | None) -> None:
+        """The model failed, maybe late, maybe twice."""
+        if not isinstance(reservation, Reservation):
+            return
+        self._lose_one_commit(lost)
+        self.books.ledger.refund(reservation)
+        self._refunded(self.requests[reservation.request_id])
+
+    @rule(reservation=reservations)
+    def finish_while_released(self, reservation: object) -> None:
+        """The sweep of another process commits between this one's decision and its write."""
+        if not isinstance(reservation, Reservation):
+            return
+        self._expire(LEASE_SECONDS + 1)
+        swept: list[bool] = []
+
+        def interfere(name: str) -> None:
+            if name == "Commit" and not swept:
+                swept.append(True)
+                self.rival.release_expired()
+
+        self.books.store.before_rpc, self.books.store.after_rpc = interfere, quiet
+        bought = self.requests[reservation.request_id]
+        was_pending = bought.status == "pending"
+        try:
+            self.books.ledger.complete(reservation, IMAGE_URL)
+        except GenerationFailed:
+            assert was_pending or bought.status == "failed"
+        else:
+            assert bought.status == "completed"
+        self.books.store.before_rpc = quiet
+        if swept:
+            self._release_in_model()
+
+    # No sum of these is a lease, to the microseconds by which the store keeps an order.
+    @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS * 2 / 3, LEASE_SECONDS + 1]))
+    def expire(self, seconds: float) -> None:
+        """Time passes."""
+        self._expire(seconds)
+
+    @rule(lost=lost_answers)
+    def release(self, lost: str | None) -> None:
+        """The sweep refunds exactly what is overdue."""
+        self._lose_one_commit(lost)
+        overdue = self._release_in_model()
+        # A refund whose answer was lost stands all the same, but its sweep cannot claim it.
+        assert self.books.ledger.release_expired().refunded in (overdue, max(0, overdue - 1))
+
+    @rule(
+        user_id=everybody, credits=st.sampled_from([1, 9]), key=st.sampled_from(["g1", "g2", "g3"]), lost=lost_answers
+    )
+    def grant(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
+        """An admin gives credits, once a key; the first commit's answer may be lost."""
+        self._lose_one_commit(lost)
+        made = self.grants.get(key)
+        try:
+            granted = self.books.grants.grant(Grant(user_id, credits, "because", "root"), key)
+        except IdempotencyMismatch:
+            assert made is not None
+            assert made[:2] != (user_id, credits)
+            return
+        if made is None:
+            self.balances[user_id] = self.balances.get(user_id, 0) + credits
+            self.grants[key] = (user_id, credits, self.balances[user_id])
+        assert (user_id, credits, granted.balance_after_credits) == self.grants[key]
+        assert granted.is_replay == (made is not None)
+
+    @rule(user_id=st.sampled_from(NEWCOMERS), lost=lost_answers)
+    def first_call(self, user_id: str, lost: str | None) -> None:
+        """A new user's account is opened, by two processes one after the other."""
+        self._lose_one_commit(lost)
+        self.books.grants.open_account(user_id, OPENING_CREDITS)
+        self.rival_grants.open_account(user_id, OPENING_CREDITS)
+        self.balances.setdefault(user_id, OPENING_CREDITS)
+
+    @invariant()
+    def ledger_is_consistent(self) -> None:
+        """Balances are the model's, and the audit finds nothing but what waits for the sweep."""
+        type(self).steps += 1
+        stored = self.books.store.everything()
+        for user_id in (*USERS, *NEWCOMERS):
+            assert stored.get(f"users/{user_id}", {}).get("credits") == self.balances.get(user_id)
+        problems = [problem for _, found in self.books.audit.of_all_users() for problem in found]
+        assert all("is pending past its lease" in problem for problem in problems), problems
+        for request_id, bought in self.requests.items():
+            assert stored[f"generationRequests/{request_id}"]["status"] == bought.status
+
+    def _reserve(self, ledger: Ledger, user_id: str, cost: int, key: str | None, is_sold: bool = True) -> object:
+        purchase = Purchase(user_id, "model-a", "anime", "neon", f"size-{cost}", None)
+        price = cost if is_sold else InvalidRequest("withdrawn")
+        # Nobody's balance is opened twice, so it does no harm to offer it to users who have one.
+        used_key = key or self.books.new_key()
+        try:
+            outcome = ledger.reserve(purchase, used_key, price, OPENING_CREDITS if user_id in NEWCOMERS else 0)
+        except InvalidRequest:
+            assert not is_sold
+            assert (user_id, used_key) not in self.by_key
+        except InsufficientCredits:
+            assert self.balances.get(user_id, OPENING_CREDITS) < cost
+        except IdempotencyMismatch:
+            assert self.by_key[user_id, used_key][1] != cost
+        except IdempotencyInFlight:
+            assert self._earlier(user_id, used_key).status == "pending"
+        else:
+            if isinstance(outcome, Settled):
+                earlier = self._earlier(user_id, used_key)
+                assert earlier.status == ("failed" if outcome.image_url is None else "completed")
+                assert earlier.balance_after_credits == outcome.balance_after_credits
+            else:
+                return self._bought(outcome, user_id, used_key, cost)
+        return multiple()
+
+    def _bought(self, reservation: Reservation, user_id: str, key: str, cost: int) -> Reservation:
+        assert reservation.request_id not in self.requests
+        balance = self.balances.get(user_id, OPENING_CREDITS) - cost
+        assert reservation.balance_after_credits == balance
+        self.balances[user_id] = balance
+        expires_at_seconds = self.elapsed_seconds + LEASE_SECONDS
+        self.requests[reservation.request_id] = Bought(user_id, cost, balance, expires_at_seconds)
+        self.by_key[user_id, key] = (reservation.request_id, cost)
+        return reservation
+
+    def _earlier(self, user_id: str, key: str) -> Bought:
+        return self.requests[self.by_key[user_id, key][0]]
+
+    def _expire(self, seconds: float) -> None:
+        self.books.clock.forward(seconds)
+        self.elapsed_seconds += seconds
+
+    def _release_in_model(self) -> int:
+        overdue = [
+            bought
+            for bought in self.requests.values()
+            if bought.status == "pending" and bought.expires_at_seconds < self.elapsed_seconds
+        ]
+        for bought in overdue:
+            self._refunded(bought)
+        return len(overdue)
+
+    def _refunded(self, bought: Bought) -> None:
+        if bought.status == "pending":
+            bought.status = "failed"
+            self.balances[bought.user_id] += bought.cost_credits
+
+    def _lose_one_commit(self, how: str | None) -> None:
+        """The next commit is applied without an answer, or never arrives."""
+        lose = failing(StatusCode.UNAVAILABLE)
+        self.books.store.after_rpc = lose if how == "reply lost" else quiet
+        self.books.store.before_rpc = lose if how == "request lost" else quiet
+
+
+def test_no_history_breaks_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    """Random histories, many of them with THOROUGH=1."""
+    LedgerMachine.steps = 0
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=LEDGER_HISTORIES,
+            stateful_step_count=LEDGER_STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    with capsys.disabled():
+        print(f"\nledger machine: {LEDGER_HISTORIES} histories, {LedgerMachine.steps} steps, 0 broken")

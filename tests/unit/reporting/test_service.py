@@ -1,0 +1,159 @@
+"""What is announced, and that it is announced once."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from reporting import Reporting
+from store import StoreError
+from tests.unit.reporting.helpers import END, Shop
+from tests.unit.store.helpers import impatient
+
+SCHEDULE = END + timedelta(minutes=20)
+
+
+class Desk:
+    """A shop with an outage, and everything that was posted."""
+
+    def __init__(self) -> None:
+        self.shop = Shop()
+        self.shop.put(500, created=END - timedelta(days=10))
+        self.posted: list[Mapping[str, Any]] = []
+        self.problem: str | None = None
+        self.reporting = Reporting(self.shop.reports, "https://example.com/hook", self.shop.clock, self.post)
+
+    def post(self, url: str, payload: Mapping[str, Any]) -> str | None:
+        self.posted.append(payload)
+        return self.problem
+
+    def alert_ids(self) -> list[list[str]]:
+        return [[anomaly["id"] for anomaly in payload["anomalies"]] for payload in self.posted]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_schedule_that_is_delivered_again_announces_nothing_again(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stored report remembers what was announced, and when; it is kept when the report is made again."""
+    first = desk.reporting.make_scheduled(SCHEDULE)
+    desk.shop.clock.now += timedelta(minutes=5)
+    again = desk.reporting.make_scheduled(SCHEDULE)
+    ((alert_id,),) = desk.alert_ids()
+    assert alert_id.startswith("report_2026-11-23-")
+    assert capsys.readouterr().err.count("report anomaly") == 1
+    assert desk.shop.stored()["announced"] == first.announced == again.announced == {alert_id: SCHEDULE}
+    assert desk.shop.stored() == again.to_fields()
+
+
+def test_what_is_new_in_a_report_made_again_is_announced(desk: Desk) -> None:
+    """Only that: here a late failure of everything, after an outage."""
+    desk.reporting.make_scheduled(SCHEDULE)
+    desk.shop.put(300, status="failed")
+    desk.reporting.make_scheduled(SCHEDULE)
+    (outage,), others = desk.alert_ids()
+    assert others
+    assert outage not in others
+    assert {*desk.shop.stored()["announced"]} == {outage, *others}
+
+
+def test_a_crash_after_announcing_announces_again_under_the_same_id(desk: Desk) -> None:
+    """At least once: the receiver can tell by the id."""
+
+    def crash(name: str) -> None:
+        if name == "Commit" and desk.posted:
+            raise KeyboardInterrupt
+
+    desk.shop.store.before_rpc = crash
+    with pytest.raises(KeyboardInterrupt):
+        desk.reporting.make_scheduled(SCHEDULE)
+    desk.shop.store.before_rpc = lambda name: None
+    desk.reporting.make_scheduled(SCHEDULE)
+    desk.reporting.make_scheduled(SCHEDULE)
+    first, second = desk.alert_ids()
+    assert first == second
+
+
+def test_a_webhook_that_failed_is_tried_again_by_the_next_delivery(desk: Desk) -> None:
+    """And no longer once it took the alert."""
+    desk.problem = "status 500"
+    assert desk.reporting.make_scheduled(SCHEDULE).announced in (None, {})
+    desk.problem = None
+    for _ in range(2):
+        desk.reporting.make_scheduled(SCHEDULE)
+    first, second = desk.alert_ids()
+    assert first == second
+
+
+def test_a_delivery_during_another_one_keeps_what_that_announced(desk: Desk) -> None:
+    """It has read the report before the other notes its alerts: the conflict makes it read again."""
+    other = Reporting(desk.shop.reports, "", desk.shop.clock)
+    waiting = [True]
+
+    def other_delivery(name: str) -> None:
+        if name == "Commit" and waiting and desk.shop.store.everything().get("reports/report_2026-11-23"):
+            waiting.clear()
+            other.make_scheduled(SCHEDULE)
+
+    other.make_scheduled(SCHEDULE)
+    desk.shop.store.put("reports/report_2026-11-23", {**desk.shop.stored(), "announced": {}})
+    desk.shop.store.before_rpc = other_delivery
+    desk.reporting.make_scheduled(SCHEDULE)
+    assert not waiting
+    assert desk.posted == []
+    assert len(desk.shop.stored()["announced"]) == 1
+
+
+def test_without_a_webhook_findings_are_logged_and_remembered(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """One error event each, with the alert's id."""
+    reporting = Reporting(desk.shop.reports, "", desk.shop.clock)
+    for _ in range(2):
+        reporting.make_scheduled(SCHEDULE)
+    (event,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "report anomaly" in line]
+    assert (event["severity"], event["reportId"]) == ("ERROR", "report_2026-11-23")
+    assert event["id"] == event["finding"]["id"] == next(iter(desk.shop.stored()["announced"]))
+    assert event["finding"]["kind"] == "outage"
+
+
+def test_firestore_away_after_announcing_is_not_an_error(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schedule would be delivered again, and everything announced again."""
+
+    def away_once_posted(name: str) -> None:
+        if desk.posted:
+            raise StoreError(StatusCode.UNAVAILABLE)
+
+    desk.shop.store._policy = impatient()
+    desk.shop.store.before_rpc = away_once_posted
+    assert desk.reporting.make_scheduled(SCHEDULE).finding_count == 1
+    assert "announcement not stored" in capsys.readouterr().out
+
+
+def test_a_manual_report_is_announced_too_and_reads_its_own_document_once(desk: Desk) -> None:
+    """To note what was announced takes no further read."""
+    report = desk.reporting.make_now()
+    assert len(desk.posted) == 1
+    assert desk.shop.store.reads.count(f"reports/{report.id}") == 1
+    read = desk.reporting.read(report.id)
+    assert read is not None
+    assert read.fields == report.fields
+
+
+def test_the_page_compares_with_what_the_report_was_compared_with(desk: Desk) -> None:
+    """A first report with the week that was counted, and a manual report of a Wednesday with its scheduled one."""
+    desk.shop.put(200)
+    desk.reporting.make_scheduled(SCHEDULE)
+    latest = desk.reporting.read(None)
+    assert latest is not None
+    assert "Compared with Mon 09 Nov 2026 to Sun 15 Nov 2026, UTC." in desk.reporting.page(latest)
+    desk.shop.clock.now = END + timedelta(days=9, hours=3)
+    desk.shop.put(30, created=END + timedelta(days=3))
+    manual = desk.reporting.make_now()
+    assert manual.previous_id == "report_2026-11-23"
+    assert "(report_2026-11-23)" in desk.reporting.page(manual)

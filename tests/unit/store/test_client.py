@@ -1,0 +1,315 @@
+"""The connection, against a gRPC server in this process."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from grpc import StatusCode
+
+from store import (
+    Connection,
+    Document,
+    Query,
+    RetryPolicy,
+    Row,
+    Store,
+    StoreError,
+    Version,
+    Write,
+    connect,
+    messages,
+)
+from store.client import CHANNEL_OPTIONS
+from tests.unit.store.fake_firestore import DATABASE, FakeFirestore, found, missing
+
+ROUND_TRIPS: Mapping[str, Callable[[Connection, float], object]] = {
+    "BatchGetDocuments": lambda connection, seconds: connection.batch_get(["a/x"], seconds),
+    "RunQuery": lambda connection, seconds: connection.run_queries([Query("a")], seconds),
+    "RunQuery as a stream": lambda connection, seconds: list(connection.stream(Query("a"), ["n"], seconds)),
+    "Commit": lambda connection, seconds: connection.commit([Write("a/x", {"n": 1})], seconds),
+}
+round_trips = pytest.mark.parametrize(("name", "send"), ROUND_TRIPS.items())
+
+
+def always(answer: Callable[[Any, grpc.ServicerContext], Any]) -> FakeFirestore:
+    """A server with the same answer to everything."""
+    return FakeFirestore(batch_get=answer, run_query=answer, commit=answer)
+
+
+def aborting(code: StatusCode) -> Callable[[Any, grpc.ServicerContext], Any]:
+    def abort(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        context.abort(code, "user ann has 5 credits")
+        return iter(())
+
+    return abort
+
+
+def endless(given_up: threading.Event) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
+    """Documents without end, until the client gives up."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        context.add_callback(given_up.set)
+        while not given_up.wait(0.01):
+            yield found("a/x")
+
+    return answer
+
+
+@round_trips
+def test_a_round_trip_is_one_call_with_its_route(name: str, send: Callable[[Connection, float], object]) -> None:
+    """Firestore finds the database by the metadata; the emulator wants its token."""
+    commit = messages.CommitResponse()
+    commit.write_results.add()
+    fake = FakeFirestore(commit=lambda request, context: commit)
+    with fake.connected() as connection:
+        send(connection, 5)
+    ((rpc, _, metadata),) = fake.asked
+    assert rpc == name.partition(" ")[0]
+    assert metadata["google-cloud-resource-prefix"] == DATABASE
+    assert metadata["x-goog-request-params"] == "database=projects/demo/databases/%28default%29"
+    assert metadata["authorization"] == "Bearer owner"
+
+
+def test_another_database_than_the_default_is_named() -> None:
+    """In the request and in its route."""
+    fake = FakeFirestore()
+    with fake.connected("second") as connection:
+        connection.batch_get(["a/x"], 5)
+    ((_, request, metadata),) = fake.asked
+    assert request.database == metadata["google-cloud-resource-prefix"] == "projects/demo/databases/second"
+
+
+def test_documents_come_back_by_path() -> None:
+    """In any order, and those that do not exist too."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield missing("a/y")
+        document = found("a/x", 5).document
+        yield messages.BatchGetDocumentsResponse(found=document, read_time={"seconds": 2})
+
+    with FakeFirestore(batch_get=answer).connected() as connection:
+        documents = connection.batch_get(["a/x", "a/y"], 5)
+    assert documents["a/x"] == Document("a/x", {"n": 5}, Version(0), Version(2_000_000_000))
+    assert not documents["a/y"].exists
+
+
+def test_a_commit_gives_the_new_versions() -> None:
+    """By path, to the nanosecond."""
+    response = messages.CommitResponse()
+    for nanos in (1, 2):
+        response.write_results.add().update_time.nanos = nanos
+    with FakeFirestore(commit=lambda request, context: response).connected() as connection:
+        versions = connection.commit([Write("a/x", {}), Write("a/y", {})], 5)
+    assert versions == {"a/x": 1, "a/y": 2}
+
+
+def test_an_answer_without_a_document_is_passed_over() -> None:
+    """Firestore tells in it how far a query has come."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield from (messages.RunQueryResponse(skipped_results=1), found("a/x", 1), messages.RunQueryResponse())
+
+    with FakeFirestore(run_query=answer).connected() as connection:
+        assert [document.id for document in connection.run_queries([Query("a")], 5)[0]] == ["x"]
+        assert list(connection.stream(Query("a"), ["n"], 5)) == [{"n": 1}]
+
+
+def test_queries_run_side_by_side() -> None:
+    """All are asked before the first is answered, and each gets its own answer."""
+    together = threading.Barrier(3)
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        together.wait(5)
+        yield found(f"{request.structured_query.from_[0].collection_id}/x")
+
+    with FakeFirestore(run_query=answer).connected() as connection:
+        results = connection.run_queries([Query("a"), Query("b"), Query("c")], 5)
+    assert [document.path for documents in results for document in documents] == ["a/x", "b/x", "c/x"]
+
+
+@round_trips
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
+def test_an_error_has_firestores_code(name: str, send: Callable[[Connection, float], object], code: StatusCode) -> None:
+    """Its words, which may quote data, are in the cause only."""
+    with always(aborting(code)).connected() as connection, pytest.raises(StoreError) as caught:
+        send(connection, 5)
+    assert caught.value.code == code
+    assert "ann" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, grpc.RpcError)
+    assert "ann" in str(caught.value.__cause__)
+
+
+@round_trips
+def test_silence_ends_with_the_timeout(name: str, send: Callable[[Connection, float], object]) -> None:
+    """A server that never answers does not hold its caller."""
+    over = threading.Event()
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        over.wait(10)
+        return iter(())
+
+    with always(answer).connected() as connection:
+        started = time.monotonic()
+        with pytest.raises(StoreError) as caught:
+            send(connection, 0.2)
+        over.set()
+    assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - started < 5
+
+
+@round_trips
+def test_nobody_there_is_unavailable(name: str, send: Callable[[Connection, float], object]) -> None:
+    """A refused connection is told apart from an answer."""
+    connection = connect("demo", {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"})
+    with pytest.raises(StoreError) as caught:
+        send(connection, 5)
+    assert caught.value.code == StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["BatchGetDocuments", "RunQuery", "RunQuery as a stream"])
+def test_a_stream_that_breaks_gives_nothing(name: str) -> None:
+    """Half an answer is never taken for a whole one."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield missing("a/x") if name == "BatchGetDocuments" else found("a/x")
+        context.abort(StatusCode.UNAVAILABLE, "cut")
+
+    with always(answer).connected() as connection, pytest.raises(StoreError) as caught:
+        ROUND_TRIPS[name](connection, 5)
+    assert caught.value.code == StatusCode.UNAVAILABLE
+
+
+def test_a_stream_that_is_given_up_is_cancelled() -> None:
+    """The server stops at once instead of at the timeout."""
+    given_up = threading.Event()
+    with FakeFirestore(run_query=endless(given_up)).connected() as connection:
+        rows = connection.stream(Query("a"), ["n"], 60)
+        assert next(rows) == {"n": 0}
+        rows.close()
+        assert given_up.wait(5)
+
+
+def test_a_fold_that_fails_cancels_its_stream() -> None:
+    """An error of the caller's own ends the call, even while somebody keeps its traceback."""
+    given_up = threading.Event()
+
+    def fail(rows: list[Row], row: Row) -> None:
+        raise ZeroDivisionError
+
+    with FakeFirestore(run_query=endless(given_up)).connected() as connection:
+        store = Store(lambda: connection, RetryPolicy(max_seconds=180))
+        with pytest.raises(ZeroDivisionError) as caught:
+            store.fold(Query("a"), ["n"], list, fail)
+        assert given_up.wait(5), caught
+
+
+def test_queries_beside_one_that_failed_are_cancelled() -> None:
+    """Their answers are of no use any more."""
+    under_way, given_up = threading.Event(), threading.Event()
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        if request.structured_query.from_[0].collection_id == "a":
+            under_way.wait(10)
+            context.abort(StatusCode.PERMISSION_DENIED, "no")
+        for document in endless(given_up)(request, context):
+            under_way.set()
+            yield document
+
+    with FakeFirestore(run_query=answer).connected() as connection:
+        with pytest.raises(StoreError):
+            connection.run_queries([Query("a"), Query("b")], 60)
+        assert given_up.wait(5)
+
+
+def test_a_fast_answer_arrives_before_a_slow_one() -> None:
+    """Threads that share a connection do not wait for each other."""
+    slow_may_end = threading.Event()
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        if request.documents[0].endswith("/slow"):
+            slow_may_end.wait(10)
+        yield messages.BatchGetDocumentsResponse(missing=request.documents[0])
+
+    def read(path: str) -> list[str]:
+        return list(connection.batch_get([path], 20))
+
+    with FakeFirestore(batch_get=answer).connected() as connection, ThreadPoolExecutor(32) as threads:
+        slow = threads.submit(read, "a/slow")
+        paths = [f"a/{number}" for number in range(200)]
+        assert list(threads.map(read, paths)) == [[path] for path in paths]
+        assert not slow.done()
+        slow_may_end.set()
+        assert slow.result(10) == ["a/slow"]
+
+
+@pytest.mark.parametrize(
+    ("project", "environ", "used"),
+    [
+        ("given", {"GOOGLE_CLOUD_PROJECT": "other"}, "given"),
+        (None, {"GOOGLE_CLOUD_PROJECT": "one", "GCLOUD_PROJECT": "two"}, "one"),
+        (None, {"GCLOUD_PROJECT": "two"}, "two"),
+    ],
+)
+def test_the_emulators_project_is_given_or_the_environments(
+    monkeypatch: pytest.MonkeyPatch, project: str | None, environ: Mapping[str, str], used: str
+) -> None:
+    """No credentials are needed."""
+    hosts: list[str] = []
+
+    def insecure(host: str, options: Any) -> "FakeChannel":
+        hosts.append(host)
+        return FakeChannel()
+
+    monkeypatch.setattr("grpc.insecure_channel", insecure)
+    connection = connect(project, {**environ, "FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"})
+    assert (hosts, FakeChannel.sent_to(connection)) == (["127.0.0.1:8080"], used)
+
+
+@pytest.mark.parametrize(("project", "used"), [("given", "given"), (None, "credentials-project")])
+def test_production_is_reached_unless_an_emulator_is_set(
+    monkeypatch: pytest.MonkeyPatch, project: str | None, used: str
+) -> None:
+    """Google's Firestore, with the environment's credentials and the reconnecting channel."""
+    channels: list[Any] = []
+
+    def secure(credentials: Any, request: Any, target: str, options: Any) -> "FakeChannel":
+        channels.append((credentials, target, options))
+        return FakeChannel()
+
+    credentials = AnonymousCredentials()
+    monkeypatch.setattr("google.auth.default", lambda scopes: (credentials, "credentials-project"))
+    monkeypatch.setattr("google.auth.transport.grpc.secure_authorized_channel", secure)
+    assert FakeChannel.sent_to(connect(project, {"GOOGLE_CLOUD_PROJECT": "unused"})) == used
+    assert channels == [(credentials, "firestore.googleapis.com:443", CHANNEL_OPTIONS)]
+
+
+def test_no_project_at_all_is_an_error() -> None:
+    """It names what to set."""
+    with pytest.raises(ValueError, match="GOOGLE_CLOUD_PROJECT"):
+        connect(None, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"})
+
+
+class FakeChannel:
+    """A channel that remembers the last database it was asked for."""
+
+    databases: list[str] = []  # noqa: RUF012 - shared on purpose
+
+    def unary_stream(self, method: str, **options: Any) -> Callable[..., Iterator[Any]]:
+        def call(request: Any, timeout: float, metadata: Any) -> Iterator[Any]:
+            self.databases.append(dict(metadata)["google-cloud-resource-prefix"])
+            return iter(())
+
+        return call
+
+    unary_unary = unary_stream
+
+    @classmethod
+    def sent_to(cls, connection: Connection) -> str:
+        """The project of the database that the connection asks."""
+        connection.batch_get(["a/x"], 5)
+        return cls.databases[-1].split("/")[1]
