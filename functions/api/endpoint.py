@@ -18,7 +18,7 @@ from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import parse
 from config import Settings
 from credits.documents import is_user_id
-from errors import ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied, Unavailable
+from errors import ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied
 from handlers import REPLAYED, Call, Caller, Services, Text
 from images.catalog import quotable
 from schemas.fields import KEY_HEADER
@@ -122,7 +122,7 @@ class Endpoint:
         def allowed() -> Mapping[str, Sequence[str]]:
             try:
                 return self.services.catalog.current(call.deadline).options()
-            except Unavailable:
+            except ApiError:
                 return {}
 
         return allowed

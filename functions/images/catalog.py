@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import logs
 from credits.documents import COLORS, SIZES, STYLES, is_count
-from errors import ApiError, FieldProblem, InvalidRequest, Unavailable
+from errors import ApiError, FieldProblem, Internal, InvalidRequest, Unavailable
 from store import NO_DEADLINE, Deadline, Document, Query, Store, StoreError
 
 # Up to this many times its time to live, an old catalog is served while a newer one is read.
@@ -79,6 +79,7 @@ class CatalogCache:
 
         Raises:
             Unavailable: there is none yet, and Firestore is away or holds no catalog.
+            Internal: there is none yet, and Firestore refuses to be read.
         """
         catalog, age_seconds = self._catalog, self._monotonic() - self._read_at_seconds
         if catalog is None or age_seconds > self._ttl_seconds * MAX_STALENESS:
@@ -93,7 +94,7 @@ class CatalogCache:
         """The price in credits, or the answer if there is none: a bad option, or no catalog."""
         try:
             catalog = self.current(deadline)
-        except Unavailable as error:
+        except ApiError as error:
             return error
         return catalog.price(model=model, style=style, color=color, size=size)
 
@@ -129,7 +130,7 @@ class CatalogCache:
             self._catalog = _read(self._store, self._models, deadline)
         except (ApiError, StoreError) as error:
             if self._catalog is None:
-                raise
+                raise error if isinstance(error, ApiError) else Internal(places=logs.places(error)) from error
             logs.error("catalog not refreshed", places=logs.places(error))
         # After a failure too, so that Firestore's absence does not start one read after another.
         self._read_at_seconds = self._monotonic()

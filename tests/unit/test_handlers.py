@@ -12,6 +12,7 @@ from errors import (
     GenerationNotFound,
     IdempotencyInFlight,
     InsufficientCredits,
+    Internal,
     InvalidRequest,
     PermissionDenied,
     Unavailable,
@@ -235,6 +236,21 @@ def test_a_purchase_is_replayed_while_the_catalog_is_empty() -> None:
     with pytest.raises(Unavailable) as caught:
         buy(restarted, "other")
     assert caught.value.details["idempotencyKey"] == "other"
+    assert restarted.balance() == 9
+
+
+def test_a_purchase_is_replayed_while_the_catalog_cannot_be_read() -> None:
+    """A missing permission on the catalog is an internal error of new purchases, and does not hide old answers."""
+    backend = Backend()
+    backend.add_user()
+    first = buy(backend, "key")
+    restarted = Backend()
+    for path, fields in backend.store.everything().items():
+        restarted.store.put(path, fields)
+    restarted.store.before_rpc = failing(StatusCode.PERMISSION_DENIED, "RunQuery", times=1_000)
+    assert buy(restarted, "key").reply == first.reply
+    with pytest.raises(Internal):
+        buy(restarted, "other")
     assert restarted.balance() == 9
 
 
