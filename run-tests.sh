@@ -14,7 +14,7 @@ Runs ruff, mypy, the unit tests, and the tests that need the emulators, which it
 is installed first. The last line is SUCCESS, or FAILURE and what failed; the exit status is 0 or not.
 
   --thorough   the tests of faults, storms and made-up requests in full, as CI runs them
-  TESTS        only these: tests/unit, tests/emulator/test_grants.py, tests/unit/test_ledger.py::test_name ...
+  TESTS        only these: tests/unit, tests/emulator/credits/test_grants.py, tests/unit/credits/test_ledger.py::test_name ...
   --help       show this text
 
 Every other option is pytest's: -x, -k NAME, --durations=10, -n 0 ... Give an option that takes a path with "=".

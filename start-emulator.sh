@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs everything locally: the functions, Firestore, Auth and, where it can be had, the Emulator UI.
+# Runs everything locally: the functions, Firestore, Auth and, if available, the Emulator UI.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -32,7 +32,7 @@ class Purchase:
 
     @property
     def outcome(self) -> str | None:
-        """The final answer's kind; None where the client gave up waiting for one."""
+        """The final answer's kind; None if the client gave up waiting for one."""
         return self.answers[-1].kind if self.answers and self.answers[-1].kind not in TRY_AGAIN else None
 
     @property

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer; `body` is empty where it was no JSON object."""
+    """One HTTP answer; `body` is empty if it was not a JSON object."""
 
     status: int
     body: Mapping[str, Any]
@@ -52,11 +52,11 @@ class Client:
         self._used_at = 0.0
 
     def post(self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
-        """Sends JSON; raises one of LOST where no whole answer came."""
+        """Sends JSON; raises one of LOST if no whole answer came."""
         return self._send("POST", "/", json.dumps(body), {"Content-Type": "application/json", **(headers or {})})
 
     def get(self, path: str) -> Answer:
-        """Raises one of LOST where no whole answer came."""
+        """Raises one of LOST if no whole answer came."""
         return self._send("GET", path, None, {})
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ def at_once(count: int, work: Callable[[int], T]) -> list[T]:
 
 
 def percentile_ms(latencies_seconds: Sequence[float], percent: int) -> float:
-    """Interpolated percentile from 1 to 99, in milliseconds; NaN where there are fewer than two values."""
+    """Interpolated percentile from 1 to 99, in milliseconds; NaN if there are fewer than two values."""
     if len(latencies_seconds) < 2:
         return float("nan")
     return statistics.quantiles(latencies_seconds, n=100, method="inclusive")[percent - 1] * 1000

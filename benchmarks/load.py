@@ -1,4 +1,4 @@
-"""Buys images under load while a server is killed, then checks every answer and the books; exits 1 on a violation.
+"""Buys images under load while a server is killed, then checks every answer and the ledger; exits 1 on a violation.
 
     benchmarks/run.sh load                           on a Firestore emulator of its own
     benchmarks/run.sh load --users 1 --clients 32 --processes 4 --failure-rate 0 --kills 0

@@ -1,6 +1,6 @@
 """Writes functions/openapi.yaml from the code in functions/.
 
-PYTHONPATH=functions .toolchain/tests-venv/bin/python -m dev.generate [--check]
+.toolchain/tests-venv/bin/python -m dev.generate [--check]
 """
 
 import sys

@@ -66,7 +66,7 @@ def welcome(run: EmulatorRun, *, export: bool) -> str:
     url = run.functions_url
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
     needs_token = run.settings.get("REQUIRE_AUTH") != "false"
-    hint = "REQUIRE_AUTH is true: each of these needs a token (README, Who may call).\n" if needs_token else ""
+    hint = "REQUIRE_AUTH is true: each of these needs a token (docs/security.md).\n" if needs_token else ""
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""
 Functions  {url}

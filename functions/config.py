@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from firebase_functions.params import BoolParam, IntParam, Param, SecretParam, StringParam
 
+# functions/.env has these defaults too, and wins: change both.
 # StringParam for fractions: the CLI does not know FloatParam.
 AI_FAILURE_RATE = StringParam("AI_FAILURE_RATE", default="0.05", description="Share of generations that fail, 0 to 1")
 CATALOG_TTL_SECONDS = StringParam("CATALOG_TTL_SECONDS", default="60", description="How long the catalog is cached")
@@ -36,10 +37,10 @@ REGION = StringParam("REGION", default="us-central1", description="Region that t
 MEMORY_MB = IntParam("MEMORY_MB", default=512, description="Memory of an instance, in MiB")
 TIMEOUT_SECONDS = IntParam("TIMEOUT_SECONDS", default=60, description="Time-out of an HTTP function")
 MIN_INSTANCES = IntParam("MIN_INSTANCES", default=0, description="Instances kept warm, per function")
-MAX_INSTANCES = IntParam("MAX_INSTANCES", default=20, description="Most instances, per function")
+MAX_INSTANCES = IntParam("MAX_INSTANCES", default=20, description="Maximum instances, per function")
 # The server reads the same variable, so concurrency and threads cannot disagree.
 THREADS = IntParam("THREADS", default=16, description="Requests that an instance serves at once, one thread each")
-# A secret, since who has the address can post to it. "none" is for a project without one.
+# A secret: anybody with the address can post to it. "none" is for a project without one.
 REPORT_WEBHOOK_URL = SecretParam(
     "REPORT_WEBHOOK_URL", description="Where a report's critical findings are posted, as JSON; or none"
 )
@@ -64,11 +65,11 @@ PARAMS: tuple[Param[Any], ...] = (
 _N = TypeVar("_N", int, float)
 
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
-# The Emulator UI's pages may call the functions that run beside it.
+# The Emulator UI's pages may call the functions in the emulator.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 _ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
 MAX_SIGNUP_CREDITS = 1_000_000
-# As many tokens are checked at once (api/auth.py), so that no request waits for another.
+# As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
 MAX_THREADS = 64
 # Less leaves no room for a token, a model and a refund. An emulator may try it.
 MIN_TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS = 10, 2
@@ -158,7 +159,7 @@ def _check_instances(reader: "_Reader") -> None:
 
 
 def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterator[str]:
-    """What would open a real project's data to strangers; an emulator's data is worth nothing."""
+    """Settings that would let strangers use a real project's data; an emulator's data is worth nothing."""
     for name in (FIRESTORE_HOST, AUTH_HOST):
         if "/" in environ.get(name, ""):
             yield f"{name} must be a host and a port, like 127.0.0.1:9099, not {environ[name]!r}"

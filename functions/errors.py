@@ -126,7 +126,6 @@ class InvalidRequest(ApiError):
 
     def __init__(self, message: str, problems: Sequence[FieldProblem] = ()) -> None:
         super().__init__(message, fields=[problem.to_details() for problem in problems])
-        self.problems = problems
 
     @classmethod
     def of_field(cls, field: str, message: str) -> "InvalidRequest":
@@ -147,7 +146,7 @@ class InsufficientCredits(ApiError):
 
 
 class Unauthenticated(ApiError):
-    """401: No ID token, or one that proves nothing."""
+    """401: The ID token is missing or not valid."""
 
     http_status = 401
     status = "UNAUTHENTICATED"
@@ -259,7 +258,7 @@ class TooManyPending(ApiError):
 
 
 class GenerationFailed(ApiError):
-    """500: The model gave no image, and the credits are back."""
+    """500: No image could be given (the model failed or was too late), and the credits are back."""
 
     http_status = 500
     status = "INTERNAL"
@@ -267,19 +266,17 @@ class GenerationFailed(ApiError):
     details_type = GenerationFailedDetails
     optional_header_names = (REPLAYED,)
 
-    def __init__(
-        self, refunded_credits: int, generation_request_id: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, refunded_credits: int, generation_request_id: str, is_replay: bool = False) -> None:
         super().__init__(
             "AI generation failed, credits refunded.",
-            headers,
+            {REPLAYED: "true"} if is_replay else None,
             refundedCredits=refunded_credits,
             generationRequestId=generation_request_id,
         )
 
 
 class Unavailable(ApiError):
-    """503: Firestore or Firebase Authentication did not answer in time, or others kept changing the same documents."""
+    """503: The answer could not be made in time, or Firestore, Firebase or the catalog is not available. Try again."""
 
     http_status = 503
     status = "UNAVAILABLE"

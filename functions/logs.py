@@ -18,6 +18,8 @@ _CARRIED: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("ca
 # Cloud Logging groups the lines of one request by this field:
 # https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
 TRACE_FIELD = "logging.googleapis.com/trace"
+# More than any chain that the code makes.
+MAX_CAUSES = 10
 _TRACE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -60,18 +62,26 @@ def error(event: str, **fields: Any) -> None:
 def places(error: BaseException | None) -> list[str]:
     """An exception and its causes: each one's type and the lines it passed, without its message."""
     found = []
-    while error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        found.append(f"{type(error).__name__}: " + " > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames))
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    for each in chain(error):
+        frames = traceback.extract_tb(each.__traceback__)
+        found.append(f"{type(each).__name__}: " + " > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames))
     return found
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it, at most MAX_CAUSES: `raise error from error` makes a chain without an end."""
+    for _ in range(MAX_CAUSES):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _write(severity: str, event: str, fields: Mapping[str, Any]) -> None:
     """One line of JSON with the event first, as Cloud Logging reads it:
     https://cloud.google.com/run/docs/logging#writing_structured_logs
     """
-    entry = {"message": event, "severity": severity, **fields, **_CARRIED.get()}
+    entry = {"message": event, "severity": severity, **_CARRIED.get(), **fields}
     # A log that cannot be written must not turn a commit that stands into an error.
     with contextlib.suppress(OSError, ValueError):
         print(json.dumps(entry, default=str), file=sys.stderr if severity == "ERROR" else sys.stdout, flush=True)

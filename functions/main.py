@@ -79,7 +79,7 @@ def openapi(request: Request) -> Response:
     return ENDPOINT.serve(request, "openapi")
 
 
-# At 00:20, when every lease of the week that ended at 00:00 has ended too.
+# At 00:20: with the default lease (10 minutes) and a sweep every 5 minutes, every request of the week has ended.
 @scheduler_fn.on_schedule(
     schedule="20 0 * * 1",
     timezone=UTC_ZONE,
@@ -96,7 +96,7 @@ def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
     ENDPOINT.run_scheduled(flask.request, partial(handlers.make_scheduled_report, event.schedule_time))
 
 
-# At most one instance and a time-out below the interval, so that two sweeps seldom meet; if they do, that is safe.
+# One instance, and a time-out shorter than the interval, so sweeps rarely overlap. Overlapping is safe.
 @scheduler_fn.on_schedule(
     schedule="*/5 * * * *", timezone=UTC_ZONE, timeout_sec=240, max_instances=1, min_instances=0, retry_count=1
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import ai_simulator
 import store
 from config import Settings
+from credits.accounts import open_account
 from credits.grants import Grants
 from credits.history import History
 from credits.ledger import Ledger
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 # The most that one step may wait for Firestore, so that a slow one leaves time to answer.
 STEP_SHARE = 0.25
-# What is kept of the time-out for completing or refunding once the image is there.
+# Share of the time-out that is kept for completing or refunding after the model.
 SETTLING_SHARE = 0.15
-# A day's requests come in one stream of at most two minutes, and two rounds of failures fit into a report's time-out.
+# Each day of requests is one stream of at most two minutes; a report has nine.
 REPORT_STREAM_SECONDS = 120
 
 
@@ -71,6 +72,7 @@ def build(
         ledger=ledger_type(firestore, clock, new_id, settings.lease_seconds, settings.max_pending_per_user),
         grants=Grants(firestore, new_id),
         history=History(firestore),
+        open_account=partial(open_account, firestore),
         models=models,
         new_id=new_id,
         settling_seconds=settings.timeout_seconds * SETTLING_SHARE,

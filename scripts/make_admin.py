@@ -1,8 +1,8 @@
 """Makes a user an admin, or no longer one, by the custom claim that grantCredits and getWeeklyReport ask for.
 
-Where FIREBASE_AUTH_EMULATOR_HOST is set the emulator is meant, else the project, with Application Default Credentials.
-A token carries the claims of the moment it was issued: the user signs in again to become an admin. To stop being one
-is immediate, since the user's tokens are revoked.
+Uses the Auth emulator if FIREBASE_AUTH_EMULATOR_HOST is set, otherwise the project, with Application Default
+Credentials. A token carries the claims of the moment it was issued: the user signs in again to become an admin. To stop
+being one is immediate, since the user's tokens are revoked.
 """
 
 import argparse
@@ -46,15 +46,15 @@ def set_admin(user: str, is_admin: bool, app: firebase_admin.App) -> str:
         return f"User {found.uid} is an admin from the next sign-in on."
     auth.set_custom_user_claims(found.uid, claims, app)
     auth.revoke_refresh_tokens(found.uid, app)
-    return f"User {found.uid} is no admin any more, and has to sign in again."
+    return f"User {found.uid} is not an admin any more and must sign in again."
 
 
 def one_user(user: str, is_admin: bool, app: firebase_admin.App) -> auth.UserRecord:
-    """The user with this id or, where there is none, with this e-mail address.
+    """The user with this id or, if there is none, this e-mail address.
 
     Raises:
         UserNotFoundError: there is none.
-        ValueError: somebody registered with the address, and nobody knows that it is theirs.
+        ValueError: somebody registered this address, but it is not verified.
     """
     try:
         return auth.get_user(user, app)
@@ -62,11 +62,9 @@ def one_user(user: str, is_admin: bool, app: firebase_admin.App) -> auth.UserRec
         if "@" not in user:
             raise
     found = auth.get_user_by_email(user, app)
-    # Whoever signs up first with an address has its account, until it is verified.
+    # Anybody can sign up with an address that is not theirs, so it counts only once it is verified.
     if is_admin and not found.email_verified:
-        raise ValueError(
-            f"Nobody has verified that {user} is theirs. If user {found.uid} is who you mean, give that id."
-        )
+        raise ValueError(f"The address {user} is not verified. If you mean user {found.uid}, give that id.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The Firestore client of a script: the emulator's where FIRESTORE_EMULATOR_HOST is set, else the project's."""
+"""A Firestore client for a script: the emulator's if FIRESTORE_EMULATOR_HOST is set, otherwise the project's."""
 
 import sys
 from typing import NoReturn
@@ -8,7 +8,7 @@ from google.cloud import firestore
 
 
 def project_client(project: str) -> firestore.Client:
-    """A client of this project; ends the script with one clear line where there are no credentials for it."""
+    """A client of this project; ends the script with one clear line if there are no credentials for it."""
     try:
         return firestore.Client(project=project)
     except DefaultCredentialsError:

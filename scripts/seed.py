@@ -1,7 +1,7 @@
 """Loads the catalog and, on request, the first users, into an emulator or a real project.
 
-The catalog is brought to what the file says; a user who exists keeps the balance they have. Where
-FIRESTORE_EMULATOR_HOST is set the emulator is meant, else the project, with Application Default Credentials.
+Adds and updates what the file names; a user who exists keeps their balance. Uses the emulator if
+FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
 """
 
 import argparse

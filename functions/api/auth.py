@@ -10,7 +10,7 @@ from store import Deadline
 
 ADMIN_CLAIM = "admin"
 APP_CHECK_HEADER = "X-Firebase-AppCheck"
-# A caller without a token where none is required, which only an emulator allows: may do everything.
+# The caller of a request without a token, if none is required (in an emulator only): may do everything.
 LOCAL_CALLER = Caller(user_id=None, is_admin=True)
 _NO_TOKEN = "Send a Firebase ID token: 'Authorization: Bearer <token>'."
 
@@ -22,8 +22,8 @@ class Tokens(Protocol):
         """The claims of a good ID token, `uid` among them.
 
         Raises:
-            Unauthenticated: it proves nothing.
-            Unavailable: nobody could tell in time.
+            Unauthenticated: the token is not valid.
+            Unavailable: it could not be checked in time.
         """
 
     def check_app(self, app_check_token: str, deadline: Deadline) -> None:
@@ -31,7 +31,7 @@ class Tokens(Protocol):
 
         Raises:
             Unauthenticated: the token does not prove it.
-            Unavailable: nobody could tell in time.
+            Unavailable: it could not be checked in time.
         """
 
 

@@ -1,4 +1,4 @@
-"""Reading a request within its limits, whatever a client sends."""
+"""Reads requests, within limits."""
 
 import contextlib
 import io
@@ -55,7 +55,7 @@ def json_object(request: Request) -> Mapping[str, Any]:
 
 
 def discard_rest(request: Request) -> None:
-    """Reads what nobody asked for, so that the client gets its answer, and keeps none of it.
+    """Reads and drops the rest of the body, so that the client gets its answer.
 
     functions-framework would read it into memory, and fail if the server cannot read it.
     """

@@ -18,8 +18,8 @@ from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import parse
 from config import Settings
 from credits.documents import is_user_id
-from errors import ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied
-from handlers import REPLAYED, Call, Caller, Services, Text
+from errors import REPLAYED, ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied
+from handlers import Call, Caller, Ok, Services, Text
 from images.catalog import quotable
 from schemas.fields import KEY_HEADER
 from store import Deadline
@@ -95,10 +95,11 @@ class Endpoint:
             if operation is None:
                 raise MethodNotAllowed([*methods])
             check_sizes(request)
-            call = Call(self._caller(request, operation, deadline), deadline)
-            sent = _for_user(operation, _sent(request, operation), call.caller)
-            options = self._options(operation, call)
-            return _rendered(operation.handle(parse(operation.input, sent, options), call, self.services))
+            caller = self._caller(request, operation, deadline)
+            sent = _for_user(operation, _sent(request, operation), caller)
+            call = Call(caller, deadline)
+            order = parse(operation.input, sent, self._options(operation, call))
+            return _rendered(operation.handle(order, call, self.services))
         except ApiError as error:
             return error_response(_logged(error))
         # The boundary: unexpected errors are logged once, here. The client gets a generic message.
@@ -144,15 +145,19 @@ def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
 
 
 def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
-    """The fields with their user: the one they name, if the caller may act for them, otherwise the caller."""
+    """The fields with their user: the user they name, or the caller if they name none.
+
+    Raises:
+        PermissionDenied: the caller may not act for that user.
+    """
     if not operation.acts_for_user:
         return sent
     named = sent.get("userId")
     if named is None:
         return {**sent, "userId": caller.user_id}
     # A bad user id is left to parsing, which names it with every other bad field.
-    if is_user_id(named) and not caller.may_act_for(named):
-        raise PermissionDenied("Only an admin may use another user's account.")
+    if is_user_id(named):
+        caller.must_act_for(named)
     return sent
 
 
@@ -164,24 +169,20 @@ def _logged(error: ApiError) -> ApiError:
         logs.error(event, errorId=error_id, **error.log_fields)
         return error.with_error_id(error_id)
     if error.http_status >= 500:
-        logs.warn("request failed", status=error.status, reason=error.reason, causes=_causes(error))
+        logs.warn(
+            "request failed",
+            status=error.status,
+            reason=error.reason,
+            causes=[type(each).__name__ for each in logs.chain(error)][1:],
+        )
     return error
 
 
-def _causes(error: BaseException) -> list[str]:
-    """The types of the exceptions that led to this one."""
-    causes = []
-    while (cause := error.__cause__) is not None:
-        causes.append(type(cause).__name__)
-        error = cause
-    return causes
-
-
-def _rendered(answer: Any) -> Response:
+def _rendered(answer: Ok | Text) -> Response:
     if isinstance(answer, Text):
         return Response(answer.text, mimetype=answer.media_type, headers=PAGE_HEADERS)
     body = answer.reply.model_dump(mode="json", by_alias=True)
-    return _json(200, body, REPLAYED if answer.is_replay else {})
+    return _json(200, body, {REPLAYED: "true"} if answer.is_replay else {})
 
 
 def error_response(error: ApiError) -> Response:

@@ -115,6 +115,8 @@ class _Accounts:
         """Refuses the token of an account that is disabled or gone, and a token that was revoked."""
         valid_after_ms = self._remembered(claims)
         if valid_after_ms is None:
+            # What an earlier check found must not outlive an answer that says otherwise.
+            self._checked.pop(claims["uid"], None)
             valid_after_ms = _valid_after_ms(client, claims["uid"])
             self._remember(claims["uid"], valid_after_ms)
         if claims["iat"] * 1000 < valid_after_ms:
@@ -122,7 +124,7 @@ class _Accounts:
 
     def _remembered(self, claims: Mapping[str, Any]) -> int | None:
         # What an admin may do is worth a question each time.
-        if is_admin(claims) or claims["uid"] not in self._checked:
+        if is_admin(claims):
             return None
         checked_at_seconds, valid_after_ms = self._checked.get(claims["uid"], (-math.inf, 0))
         return valid_after_ms if self._monotonic() - checked_at_seconds < self._check_seconds else None

@@ -1,6 +1,6 @@
 """Which function answers which method, for whom, with which handler, and with which errors. One row each.
 
-main.py serves from this table and api/openapi.py describes it.
+api/endpoint.py serves from this table and api/openapi.py describes it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +99,6 @@ BUYING = (
 
 USERS, ADMINS = Access.USERS, Access.ADMINS
 PAGE = "text/html"
-# One row each.
 # fmt: off
 OPERATIONS = (
     Operation("createGenerationRequest", "POST", handlers.create_generation_request,

@@ -1,1 +1,1 @@
-"""Balances and their ledger: the only package that writes balances."""
+"""Balances and their ledger. Of the functions, only this package writes balances."""

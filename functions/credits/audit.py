@@ -131,7 +131,7 @@ def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document
             if found[request.id, kind] != count:
                 yield f"{request.path}: has {found[request.id, kind]} {kind} entries, expected {count}"
             if count:
-                yield from _amount_violations(request, by_id.get(documents.entry_id_of(request.path, kind)), kind)
+                yield from _amount_violations(request, by_id.get(documents.entry_id_of(request.id, kind)), kind)
     known = {request.id for request in requests}
     for entry in entries:
         is_paired = _text(entry.fields.get("type")) in (DEDUCTION, REFUND)
@@ -141,7 +141,7 @@ def _pairing_violations(entries: Sequence[Document], requests: Sequence[Document
 
 def _amount_violations(request: Document, entry: Document | None, kind: str) -> Iterable[str]:
     if entry is None:
-        yield f"{request.path}: has no entry {documents.entry_id_of(request.path, kind)}"
+        yield f"{request.path}: has no entry {documents.entry_id_of(request.id, kind)}"
     elif entry.fields.get("credits") != request.fields.get("cost"):
         yield f"{entry.path}: credits differs from the request's cost"
 

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import logs
 from errors import BrokenDocument, UserNotFound
-from store import Document, document_id, is_plain_id
+from store import Document, is_plain_id
 
 USERS = "users"
 TRANSACTIONS = "transactions"
@@ -104,9 +104,9 @@ def grant_path(grant_id: str) -> str:
     return f"{GRANTS}/{grant_id}"
 
 
-def entry_id_of(request_path: str, entry_type: str) -> str:
+def entry_id_of(request_id: str, entry_type: str) -> str:
     """The id of a request's entry of this type: derived, so that nothing is paid twice."""
-    return f"{document_id(request_path)}-{entry_type}"
+    return f"{request_id}-{entry_type}"
 
 
 def existing(document: Document) -> Mapping[str, Any]:
@@ -117,7 +117,7 @@ def existing(document: Document) -> Mapping[str, Any]:
 
 
 def must_not_exist(entry: Document) -> None:
-    """Refuses to write an entry that is there although its request says otherwise."""
+    """Raises BrokenDocument if this entry already exists: its request says that it must not."""
     if entry.data is not None:
         raise BrokenDocument(entry.path, "exists although its request is not in that state")
 

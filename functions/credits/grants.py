@@ -1,23 +1,17 @@
-"""Credits in: an admin's grant, and the sign-up credits that open an account."""
+"""Credits in, by an admin."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import logs
-from credits import documents, movements
+from credits import accounts, documents, keys, movements
 from credits.documents import GRANT
 from credits.movements import Movement
-from errors import BrokenDocument, IdempotencyMismatch, InvalidRequest, UserNotFound
-from store import COMMIT_TIME, NO_DEADLINE, Answer, Commit, Deadline, Document, Look, Query, Store, Write
+from errors import BrokenDocument, IdempotencyMismatch, InvalidRequest
+from store import COMMIT_TIME, NO_DEADLINE, Answer, Commit, Deadline, Document, Look, Store, Write
 
 # JSON's numbers are exact up to here in most languages, and a refund still finds room above.
 MAX_GRANTED_CREDITS = 2**53 - 1
-# Sorts before every other entry id (hexadecimal), since the first purchase may have the same commit time.
-SIGNUP_ENTRY_ID = "0-signup-grant"
-SIGNUP_REASON = "Sign-up credits."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +25,7 @@ class Grant:
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of what is given to whom and why."""
-        return digest([self.user_id, self.credits, self.reason])
+        return keys.digest([self.user_id, self.credits, self.reason])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,11 @@ class Grants:
             IdempotencyMismatch: the admin's key was used for another grant.
             InvalidRequest: the balance has no room for so many credits.
             BrokenDocument: the balance is not an integer of at least 0, or is gone although its ledger exists.
-            Unavailable: it is not known whether it stands; the same key tells later.
+            Unavailable: the outcome is not known; the same key tells later.
         """
         attempt_id = self._new_id()
-        grant_id = id_for_key(grant.granted_by or "", idempotency_key)
-        movement = _movement(f"{grant_id}-{GRANT}", grant.credits, grant.reason, grant.granted_by)
+        grant_id = keys.id_for_key(grant.granted_by or "", idempotency_key)
+        movement = movements.grant(f"{grant_id}-{GRANT}", grant.credits, grant.reason, grant.granted_by)
         paths = [
             documents.user_path(grant.user_id),
             documents.grant_path(grant_id),
@@ -79,75 +73,12 @@ class Grants:
                     raise BrokenDocument(user.path, "is gone although its ledger exists")
                 return _granting(user, earlier.path, grant, movement, attempt_id)
 
-            return Look(history_query(grant.user_id), decide) if user.data is None else decide([])
+            return Look(accounts.history_query(grant.user_id), decide) if user.data is None else decide([])
 
         granted = self._store.transact(paths, plan, deadline, turn=grant.user_id)
         if not granted.is_replay:
             logs.info("credits granted", userId=grant.user_id, credits=grant.credits, grantedBy=grant.granted_by)
         return granted
-
-    def open_account(self, user_id: str, signup_credits: int, deadline: Deadline = NO_DEADLINE) -> None:
-        """Gives a new user the first balance, once for all time. A user who has a balance keeps it.
-
-        Raises:
-            UserNotFound: the user had a balance before, and somebody deleted it.
-            Unavailable: it is not known whether it stands; the next call tells.
-        """
-        path = documents.user_path(user_id)
-
-        def plan(read: Mapping[str, Document]) -> Answer[bool] | Look[bool]:
-            user = read[path]
-            if user.data is not None:
-                return Answer(False)
-
-            def decide(history: Sequence[Document]) -> Commit[bool]:
-                must_be_new(history)
-                return Commit(movements.writes(user, [signup(signup_credits)]), lambda versions: True)
-
-            return Look(history_query(user_id), decide)
-
-        if self._store.transact([path], plan, deadline, turn=user_id):
-            log_opened(user_id, signup_credits)
-
-
-def signup(credits: int) -> Movement:
-    """The grant that begins a balance at the user's first call."""
-    return _movement(SIGNUP_ENTRY_ID, credits, SIGNUP_REASON, None)
-
-
-def history_query(user_id: str) -> Query:
-    """Finds an entry if the user has, or ever had, a balance."""
-    return Query(documents.entries_path(user_id), limit=1)
-
-
-def must_be_new(history: Sequence[Document]) -> None:
-    """Refuses to open an account again after somebody deleted its balance.
-
-    Raises:
-        UserNotFound: there is a history.
-    """
-    if history:
-        raise UserNotFound()
-
-
-def log_opened(user_id: str, credits: int) -> None:
-    """One event for each account that is opened."""
-    logs.info("account opened", userId=user_id, credits=credits)
-
-
-def id_for_key(owner_id: str, idempotency_key: str) -> str:
-    """The id of the document that this owner's key made, or will make."""
-    # A user id holds no control character, so the separator keeps two pairs apart.
-    return hashlib.sha256(f"{owner_id}\0{idempotency_key}".encode()).hexdigest()[:40]
-
-
-def digest(asked: Sequence[Any]) -> str:
-    """SHA-256, in hex, of what a client asked for."""
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-
-def _movement(entry_id: str, credits: int, reason: str, granted_by: str | None) -> Movement:
-    return Movement(entry_id, GRANT, credits, {"reason": reason, "grantedBy": granted_by})
 
 
 def _earlier(document: Document, grant: Grant, entry_id: str, attempt_id: str) -> Granted:

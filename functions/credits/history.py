@@ -7,7 +7,7 @@ moment. What comes before that document may grow meanwhile; the pages after it s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from credits import documents, grants
+from credits import accounts, documents
 from credits.documents import Entry, Generation
 from errors import GenerationNotFound, InvalidRequest
 from store import NO_DEADLINE, Deadline, Document, Query, Store
@@ -49,7 +49,7 @@ class History:
 
     def has_entries(self, user_id: str, deadline: Deadline = NO_DEADLINE) -> bool:
         """Whether the user has, or once had, a balance that changed; one round trip."""
-        return bool(self._store.query(grants.history_query(user_id), deadline))
+        return bool(self._store.query(accounts.history_query(user_id), deadline))
 
     def statement(
         self,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import logs
-from credits import documents, grants, movements
+from credits import documents, keys, movements
 from credits.documents import COMPLETED, FAILED, GENERATION_FAILED, LEASE_EXPIRED, PENDING, REFUND
 from credits.reservations import Purchase, Reservation, ReservationPlan, Settled
 from errors import ApiError, GenerationFailed, Internal
@@ -26,7 +26,7 @@ RELEASE_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What one sweep did: how many reservations it refunded, and how many it could not refund."""
+    """What one sweep did: how many reservations it refunded, and how many not (already ended, or the refund failed)."""
 
     refunded: int
     skipped: int
@@ -78,7 +78,7 @@ class Ledger:
         """
         plan = ReservationPlan(
             purchase=purchase,
-            request_id=grants.id_for_key(purchase.user_id, idempotency_key),
+            request_id=keys.id_for_key(purchase.user_id, idempotency_key),
             price=price,
             signup_credits=signup_credits,
             attempt_id=self._new_id(),
@@ -96,7 +96,7 @@ class Ledger:
 
         Raises:
             GenerationFailed: the lease ran out first and the credits are back; the image must not be given.
-            Unavailable: it is not known whether it stands; the lease decides.
+            Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         path = reservation.document.path
 
@@ -118,13 +118,13 @@ class Ledger:
 
         Raises:
             BrokenDocument: the balance is not an integer of at least 0, so nothing can be added to it.
-            Unavailable: it is not known whether it stands; the lease decides.
+            Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         path, user_id = reservation.document.path, reservation.user_id
         self._refund(path, user_id, GENERATION_FAILED, lambda request: True, deadline)
 
     def release_expired(self) -> Release:
-        """Refunds every reservation that is pending past its lease; safe beside other sweeps and late completions.
+        """Refunds every reservation that is pending past its lease; safe if other sweeps or completions run too.
 
         A reservation that cannot be refunded is logged, and the others go on.
 
@@ -160,7 +160,7 @@ class Ledger:
     ) -> bool:
         """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
         user_path = documents.user_path(user_id)
-        entry_path = documents.entry_path(user_id, documents.entry_id_of(request_path, REFUND))
+        entry_path = documents.entry_path(user_id, documents.entry_id_of(document_id(request_path), REFUND))
 
         def plan(read: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
             request, user = read[request_path], read[user_path]
@@ -169,7 +169,7 @@ class Ledger:
             documents.existing(user)
             documents.must_not_exist(read[entry_path])
             fields = {"status": FAILED, "failure": failure, "updatedAt": self._clock()}
-            giving_back = movements.of_request(request_path, REFUND, documents.cost(request))
+            giving_back = movements.of_request(request.id, REFUND, documents.cost(request))
             writes = [*_end(request, user_id, fields), *movements.writes(user, [giving_back])]
             return Commit(writes, lambda versions: True)
 

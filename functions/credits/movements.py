@@ -15,7 +15,7 @@ MAX_CREDITS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One change of a balance: its ledger entry, `origin` being the fields that say where it comes from."""
+    """One change of a balance. `origin`: the fields of its ledger entry that say why."""
 
     entry_id: str
     type: str
@@ -23,15 +23,19 @@ class Movement:
     origin: Mapping[str, Any]
 
 
-def of_request(request_path: str, entry_type: str, credits: int) -> Movement:
+def of_request(request_id: str, entry_type: str, credits: int) -> Movement:
     """A deduction or refund that belongs to a generation request."""
-    entry_id = documents.entry_id_of(request_path, entry_type)
-    request_id = entry_id.removesuffix(f"-{entry_type}")
+    entry_id = documents.entry_id_of(request_id, entry_type)
     return Movement(entry_id, entry_type, credits, {"generationRequestId": request_id})
 
 
+def grant(entry_id: str, credits: int, reason: str, granted_by: str | None) -> Movement:
+    """Credits that an admin gives, or (None) the sign-up credits."""
+    return Movement(entry_id, GRANT, credits, {"reason": reason, "grantedBy": granted_by})
+
+
 def balance_after(user: Document, movements: Sequence[Movement]) -> int:
-    """The balance in credits after all of these changes. Only a grant may begin a balance."""
+    """The balance in credits after all of these changes. Only a grant can create a balance."""
     is_new = user.data is None and movements[0].type == GRANT
     return (0 if is_new else documents.balance(user)) + sum(SIGNS[each.type] * each.credits for each in movements)
 

@@ -1,9 +1,9 @@
-"""What reserving credits decides, as one pure plan: replay, open the account, or take the credits.
+"""Decides a reservation as one pure plan: replay, open the account, or take the credits.
 
-How many of a user's requests are pending is kept in inFlight/{user}: a reservation adds its lease there and its end
-removes it, both without a precondition, so that one user's endings do not disturb the next reservation. That is safe:
-every reservation of the user changes the balance's version, so between its read and its commit that number only falls
-(one batch of reads is as of one moment: BatchGetDocumentsResponse.read_time in
+Pending requests are counted in inFlight/{user}. A reservation adds its lease there and its end removes it, both without
+a precondition, so that ending one request never conflicts with reserving the next. This is safe: every reservation
+changes the balance's version, so the count can only fall between read and commit (one batch of reads is as of one
+moment: BatchGetDocumentsResponse.read_time in
 https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1).
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from credits import documents, grants, movements
-from credits.documents import COMPLETED, DEDUCTION, PENDING
+from credits import accounts, documents, keys, movements
+from credits.documents import COMPLETED, DEDUCTION, FAILED, PENDING
 from credits.movements import Movement
 from errors import ApiError, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits, TooManyPending
 from store import Answer, Commit, Document, Look, Version, Write
@@ -36,12 +36,12 @@ class Purchase:
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of what was asked for. Without the price, since the catalog may change it."""
-        return grants.digest([self.user_id, self.model, self.style, self.color, self.size, self.prompt])
+        return keys.digest([self.user_id, self.model, self.style, self.color, self.size, self.prompt])
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Credits taken for a pending request; `document` is that request as this attempt wrote it."""
+    """Credits taken for a pending request; `document` is the request as it was written."""
 
     request_id: str
     user_id: str
@@ -52,7 +52,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How an earlier request with the same key ended: with an image, or (None) with a refund."""
+    """How an earlier request with the same key ended: with an image, or (None, and no balance) with a refund."""
 
     request_id: str
     cost_credits: int
@@ -81,7 +81,7 @@ class ReservationPlan:
     def paths(self) -> Sequence[str]:
         """The balance, the request, its deduction, and the user's requests in flight."""
         user_id, request_path = self.purchase.user_id, documents.request_path(self.request_id)
-        entry_path = documents.entry_path(user_id, documents.entry_id_of(request_path, DEDUCTION))
+        entry_path = documents.entry_path(user_id, documents.entry_id_of(self.request_id, DEDUCTION))
         return documents.user_path(user_id), request_path, entry_path, documents.in_flight_path(user_id)
 
     def decide(self, read: Mapping[str, Document]) -> Step:
@@ -92,17 +92,17 @@ class ReservationPlan:
         documents.must_not_exist(entry)
         if isinstance(self.price, ApiError):
             raise self.price
-        taking = movements.of_request(request.path, DEDUCTION, self.price)
+        taking = movements.of_request(self.request_id, DEDUCTION, self.price)
         if user.data is not None or not self.signup_credits:
             available = documents.balance(user)
             return self._commit(user, in_flight, request.path, available, [taking])
 
         def open_and_take(history: Sequence[Document]) -> Step:
-            grants.must_be_new(history)
-            opening = grants.signup(self.signup_credits)
+            accounts.must_be_new(history)
+            opening = accounts.signup(self.signup_credits)
             return self._commit(user, in_flight, request.path, self.signup_credits, [opening, taking])
 
-        return Look(grants.history_query(user.id), open_and_take)
+        return Look(accounts.history_query(user.id), open_and_take)
 
     def _earlier(self, request: Document, entry: Document) -> Outcome:
         """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
@@ -111,7 +111,8 @@ class ReservationPlan:
         status, cost_credits = documents.status(request), documents.cost(request)
         if status == PENDING and request.fields.get("attemptId") != self.attempt_id:
             raise IdempotencyInFlight(RETRY_SECONDS)
-        balance_after_credits = documents.balance_after(entry)
+        # The answer of a failed request has no balance.
+        balance_after_credits = 0 if status == FAILED else documents.balance_after(entry)
         if status == PENDING:
             return Reservation(request.id, self.purchase.user_id, cost_credits, balance_after_credits, request)
         image_url = documents.image_url(request) if status == COMPLETED else None
@@ -136,7 +137,7 @@ class ReservationPlan:
 
         def reserved(versions: Mapping[str, Version]) -> Reservation:
             if user.data is None:
-                grants.log_opened(user.id, available)
+                accounts.log_opened(user.id, available)
             document = Document(request_path, fields, versions[request_path])
             return Reservation(self.request_id, user.id, cost_credits, available - cost_credits, document)
 

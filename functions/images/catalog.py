@@ -1,5 +1,6 @@
 """Styles, colors and sizes with their prices, from Firestore: cached, and refreshed in the background."""
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 import logs
 from credits.documents import COLORS, SIZES, STYLES, is_count
 from errors import ApiError, FieldProblem, Internal, InvalidRequest, Unavailable
-from store import NO_DEADLINE, Deadline, Document, Query, Store, StoreError
+from store import NO_DEADLINE, Deadline, Document, Query, Store
 
 # Up to this many times its time to live, an old catalog is served while a newer one is read.
 MAX_STALENESS = 2
@@ -24,7 +25,7 @@ class Catalog:
     size_credits: Mapping[str, int]
 
     def options(self) -> Mapping[str, Sequence[str]]:
-        """The values allowed for each field of a request that the catalog decides."""
+        """The allowed values of model, style, color and size."""
         return {"model": self.models, "style": self.styles, "color": self.colors, "size": [*self.size_credits]}
 
     def price(self, *, model: str, style: str, color: str, size: str) -> int | InvalidRequest:
@@ -73,6 +74,7 @@ class CatalogCache:
         self._catalog: Catalog | None = None
         self._read_at_seconds = 0.0
         self._is_refreshing = False
+        self._failed_at_seconds = -math.inf
 
     def current(self, deadline: Deadline = NO_DEADLINE) -> Catalog:
         """The catalog.
@@ -88,22 +90,15 @@ class CatalogCache:
             self._refresh_in_background()
         return catalog
 
-    def price(
-        self, *, model: str, style: str, color: str, size: str, deadline: Deadline = NO_DEADLINE
-    ) -> int | ApiError:
-        """The price in credits, or the answer if there is none: a bad option, or no catalog."""
-        try:
-            catalog = self.current(deadline)
-        except ApiError as error:
-            return error
-        return catalog.price(model=model, style=style, color=color, size=size)
-
     def _read_first(self, deadline: Deadline) -> Catalog:
-        """Reads the catalog while others who need it wait; an old one is better than an error."""
+        """Reads the catalog; other callers wait. If that fails, the old catalog stays."""
         asked_at_seconds = self._monotonic()
         if not self._loading.acquire(timeout=min(deadline.left_seconds, threading.TIMEOUT_MAX)):
             raise Unavailable("The catalog could not be read in time. Try again.")
         try:
+            if self._catalog is None and self._failed_at_seconds > asked_at_seconds:
+                # Those who waited for a read that failed do not each try again, one after the other.
+                raise Unavailable("The catalog could not be read. Try again.")
             if self._catalog is None or self._read_at_seconds < asked_at_seconds:
                 self._refresh(deadline)
         finally:
@@ -128,9 +123,14 @@ class CatalogCache:
     def _refresh(self, deadline: Deadline) -> None:
         try:
             self._catalog = _read(self._store, self._models, deadline)
-        except (ApiError, StoreError) as error:
+        # The boundary: a thread of its own would print a library's exception with its message.
+        except Exception as error:
             if self._catalog is None:
-                raise error if isinstance(error, ApiError) else Internal(places=logs.places(error)) from error
+                self._failed_at_seconds = self._monotonic()
+            if self._catalog is None and isinstance(error, ApiError):
+                raise
+            if self._catalog is None:
+                raise Internal(places=logs.places(error)) from error
             logs.error("catalog not refreshed", places=logs.places(error))
         # After a failure too, so that Firestore's absence does not start one read after another.
         self._read_at_seconds = self._monotonic()
@@ -138,14 +138,14 @@ class CatalogCache:
 
 def _read(store: Store, models: Sequence[str], deadline: Deadline) -> Catalog:
     styles, colors, sizes = store.query_all([Query(name) for name in (STYLES, COLORS, SIZES)], deadline)
-    prices = {size.id: price for size in sizes if (price := _price(size)) is not None}
+    prices = {size.id: price for size in sizes if (price := _credits_of(size)) is not None}
     if not (styles and colors and prices):
         logs.error("catalog empty", styles=len(styles), colors=len(colors), sizes=len(prices))
         raise Unavailable("The catalog is empty. Try again later.")
     return Catalog(models, [style.id for style in styles], [color.id for color in colors], prices)
 
 
-def _price(size: Document) -> int | None:
+def _credits_of(size: Document) -> int | None:
     credits = size.fields.get("credits")
     if is_count(credits, minimum=1):
         return credits

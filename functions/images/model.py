@@ -23,7 +23,10 @@ class ImageModel(Protocol):
     """A model that makes one image."""
 
     def generate(self, order: ImageOrder, deadline: Deadline) -> str:
-        """Makes the image and returns its URL; raises any exception if it cannot. After the deadline it is refunded."""
+        """Makes the image and returns its URL; raises any exception if it cannot.
+
+        An image that comes after the deadline is refunded, not sold.
+        """
 
 
 class ModelFailed(Exception):

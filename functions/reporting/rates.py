@@ -8,7 +8,7 @@ from reporting.findings import CRITICAL, OVERALL, WARNING, Finding, weeks_before
 from reporting.significance import MIN_SAMPLES, SIGNIFICANCE_LEVEL, corrected, fisher_p_value
 from reporting.usage import DIMENSIONS, Counts, Usage, pooled
 
-# A rise of fewer points is trivia, however significant: in a large week it always is.
+# A rise of fewer points does not matter, even if it is significant: in a large week it always is.
 MIN_RISE = 0.015
 # A smaller ratio is trivia too: nobody acts on a rise from 10 % to 11.9 %.
 MIN_RISE_FACTOR = 1.2

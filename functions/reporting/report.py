@@ -94,4 +94,7 @@ def _window(report_id: str, fields: Mapping[str, Any]) -> Window | None:
     of_id = Window.of_id(report_id)
     if end is None:
         return of_id
+    # As in an id: earlier years leave no room for the weeks before.
+    if end.year < 1970:
+        return None
     return None if start not in (None, end - WEEK) else Window(end, scheduled=of_id is None or of_id.scheduled)

@@ -43,7 +43,7 @@ class Reports:
         return report
 
     def read(self, report_id: str | None, now: datetime) -> Report | None:
-        """A stored report; without an id the one whose window ended last, or else the newest of an older form."""
+        """A stored report. Without an id: the one whose window ended last, otherwise the newest of an older form."""
         if report_id is not None:
             return next(iter(self._existing([report_id])), None)
         # The bound leaves out what somebody stored as a text, which sorts after every time, or far in the future.
@@ -68,7 +68,7 @@ class Reports:
         return [Week(compared, counted or Usage(None)), *weeks] if counted or weeks else []
 
     def remember_announced(self, report_id: str, alert_ids: Sequence[str], now: datetime) -> None:
-        """Notes in the stored report which alerts were sent; without a read, and beside what others note."""
+        """Notes in the stored report which alerts were sent; without a read, keeping what others noted."""
         path = f"{REPORTS}/{report_id}"
         write = Write(path, {"announced": dict.fromkeys(alert_ids, now)}, merges=True)
         commit = Commit([write], lambda versions: None)
@@ -115,7 +115,7 @@ class Reports:
         return [Report.from_fields(document.id, document.fields) for document in found if document.exists]
 
     def _put(self, report: Report) -> tuple[str, Report]:
-        """Stores it instead of an earlier one for the same end, unless that was made later; what is stored then."""
+        """Stores the report unless one made later is already there. Returns what is stored then."""
         path = f"{REPORTS}/{report.id}"
 
         def plan(documents: Mapping[str, Document]) -> Commit[tuple[str, Report]] | Answer[tuple[str, Report]]:

@@ -1,4 +1,4 @@
-"""Values as a stored report holds them -> Python values. Anybody can edit a document: what is odd is None."""
+"""Values as a stored report holds them -> Python values. Anybody can edit a document: invalid values become None."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

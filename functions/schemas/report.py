@@ -127,7 +127,7 @@ class OlderReport(RootModel[dict[str, Any]]):
 
 
 def report_reply(report_id: str, fields: Mapping[str, Any]) -> WeeklyReport | OlderReport:
-    """A stored report as a client gets it, whatever version stored it."""
+    """A stored report as a client gets it, also one that an earlier version stored."""
     reply = {"reportId": report_id, **fields}
     try:
         return WeeklyReport.model_validate(reply)
@@ -136,7 +136,7 @@ def report_reply(report_id: str, fields: Mapping[str, Any]) -> WeeklyReport | Ol
 
 
 def json_ready(value: Any) -> Any:
-    """A stored value as JSON has it: times in ISO 8601, and as a text what JSON cannot say."""
+    """A stored value as JSON: times in ISO 8601, and as text what JSON cannot hold."""
     if isinstance(value, Mapping):
         return {name: json_ready(item) for name, item in value.items()}
     if isinstance(value, list):

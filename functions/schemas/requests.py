@@ -36,7 +36,7 @@ class Body(Input):
 
 
 class QueryString(Input):
-    """The parameters of a GET."""
+    """The parameters of a query string."""
 
 
 class GenerationOptions(Body):
@@ -76,7 +76,7 @@ class GenerationQuery(QueryString):
 
 
 class CreditsQuery(QueryString):
-    """Which page of whose ledger to read."""
+    """A page of a user's ledger."""
 
     user_id: UserId
     page_size: PageSize = 50
@@ -84,7 +84,7 @@ class CreditsQuery(QueryString):
 
 
 class GenerationsQuery(CreditsQuery):
-    """Which page of whose requests to read."""
+    """A page of a user's requests."""
 
     status: Status | None = Field(None, json_schema_extra=never_null, description="Only requests of this status.")
 

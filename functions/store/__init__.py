@@ -1,6 +1,6 @@
 """Firestore: optimistic transactions, reads, queries and time budgets. Knows nothing of credits or images."""
 
-from store.budget import NO_DEADLINE, Deadline, RetryPolicy
+from store.budget import NO_DEADLINE, Deadline
 from store.client import Connection, Row, StoreError, connect
 from store.documents import (
     COMMIT_TIME,
@@ -12,6 +12,7 @@ from store.documents import (
     document_id,
     is_plain_id,
 )
+from store.retries import RetryPolicy
 from store.transactions import Answer, Commit, Look, Plan, Store
 from store.values import Opaque
 

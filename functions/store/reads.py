@@ -6,10 +6,10 @@ from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
 
-from store.budget import DEFAULT_POLICY, NO_DEADLINE, Attempts, Deadline, RetryPolicy
+from store.budget import NO_DEADLINE, Deadline
 from store.client import Connection, Row
 from store.documents import Document, Query, Version
-from store.retries import persist
+from store.retries import DEFAULT_POLICY, Attempts, RetryPolicy, persist
 
 T = TypeVar("T")
 

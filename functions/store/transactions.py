@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from store.budget import DEFAULT_POLICY, NO_DEADLINE, Attempts, Deadline, RetryPolicy
+from store.budget import NO_DEADLINE, Deadline
 from store.client import Connection, StoreError
 from store.documents import Document, Query, Version, Write
 from store.reads import Reader
-from store.retries import RETRIED_COMMITS, wait_after
+from store.retries import DEFAULT_POLICY, RETRIED_COMMITS, Attempts, RetryPolicy, wait_after
 from store.turns import Turns
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Answer(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """A plan's wish to see a query's documents before it decides; costs one more round trip.
+    """A plan's wish to see a query's documents before it decides, as of the moment of its reads; one more round trip.
 
     The commit checks the versions of the documents it writes, not that the query would still find the same.
     """
@@ -75,7 +75,7 @@ class Store(Reader):
             turn: callers of one process with the same turn go one after the other.
 
         Raises:
-            Unavailable: conflicts or silence lasted until no time was left; the writes may have been applied.
+            Unavailable: conflicts or missing answers lasted until the time was up; the writes may have been applied.
             StoreError: Firestore refused, and the writes were not applied.
         """
         attempts = self._attempts(deadline)
@@ -103,10 +103,7 @@ class Store(Reader):
             documents = self._read(paths, attempts)
 
     def _applied_after_all(self, error: StoreError, paths: Sequence[str], plan: Plan[T], attempts: Attempts) -> T:
-        """The answer if the commit was applied, although its error says that it cannot be.
-
-        A proxy between Firestore and here may give such an error after the write.
-        """
+        """Checks whether a refused commit was applied after all: a proxy may report an error after the write."""
         decision = self._decided(plan, self._read(paths, attempts), attempts)
         if isinstance(decision, Answer):
             return decision.value
@@ -114,6 +111,8 @@ class Store(Reader):
 
     def _decided(self, plan: Plan[T], documents: Mapping[str, Document], attempts: Attempts) -> Commit[T] | Answer[T]:
         decision = plan(documents)
+        # As of the same moment: what another process did since then is a conflict, and not a broken state.
+        read_time = next((document.read_time for document in documents.values()), None)
         while isinstance(decision, Look):
-            decision = decision.then(self._query([decision.query], attempts)[0])
+            decision = decision.then(self._query([decision.query], attempts, read_time)[0])
         return decision

@@ -29,7 +29,7 @@ class Turns:
             queue[0].set()
         try:
             if not turn.wait(timeout_seconds):
-                raise Unavailable("Too many requests of this user at once. Try again.")
+                raise Unavailable("Too many requests at once. Try again.")
             yield
         finally:
             with self._guard:

@@ -36,7 +36,7 @@ def encode(value: Any) -> Any:
 
 
 def fill(message: Any, value: Any) -> None:
-    """Sets an empty Firestore value; cheaper than to encode and copy."""
+    """Fills an empty Firestore value in place; faster than building and copying one."""
     kind = type(value)
     if kind is str:
         message.string_value = value

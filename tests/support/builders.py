@@ -14,8 +14,9 @@ import config
 import services
 from credits import documents
 from credits.audit import Audit
-from credits.grants import Grants, id_for_key
+from credits.grants import Grants
 from credits.history import History
+from credits.keys import id_for_key
 from credits.ledger import Ledger
 from credits.reservations import Purchase, Reservation
 from errors import ApiError, Unauthenticated

@@ -160,5 +160,5 @@ def test_what_goes_to_the_log_does_not_go_to_the_client() -> None:
 
 def test_a_header_of_one_answer_is_not_on_another() -> None:
     """Each exception has its own."""
-    GenerationFailed(3, "r1", headers={errors.REPLAYED: "true"})
+    GenerationFailed(3, "r1", is_replay=True)
     assert GenerationFailed(3, "r1").headers == {}

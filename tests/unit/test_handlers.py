@@ -502,3 +502,21 @@ def test_the_description_of_the_api_is_the_generated_file(backend: Backend) -> N
     text = handlers.describe_api(NoQuery(), call(backend), backend.services)
     assert text.media_type == "application/yaml"
     assert "\nopenapi: 3.1" in text.text
+
+
+def test_a_quote_beside_another_process_that_opens_the_account() -> None:
+    """It gives the balance that the other one left, and not a 404."""
+    backend = Backend(SIGNUP_CREDITS=SIGNUP)
+    backend.services.catalog.current()
+    acts = [
+        lambda: backend.store.put("users/ann", {"credits": 11}),
+        lambda: backend.store.put("users/ann/transactions/0-signup-grant", {}),
+    ]
+
+    def open_it(name: str) -> None:
+        while name == "RunQuery" and acts:
+            acts.pop()()
+
+    backend.store.before_rpc = open_it
+    outcome = handlers.quote_generation(QuoteOrder.model_validate(ORDER), call(backend), backend.services)
+    assert reply(outcome, QuoteReply).current_credits == 11

@@ -112,3 +112,19 @@ def test_every_value_can_be_logged(capsys: pytest.CaptureFixture[str]) -> None:
     logs.info("made", text="a\nb\ud800", moment=datetime(2026, 3, 2, tzinfo=UTC))
     [line] = logged(capsys)
     assert (line["text"], line["moment"]) == ("a\nb\ud800", "2026-03-02 00:00:00+00:00")
+
+
+def test_a_chain_of_causes_without_an_end_is_cut() -> None:
+    """`raise error from error` must not fill the memory of an instance."""
+    error = ValueError()
+    error.__cause__ = error
+    assert list(logs.chain(error)) == [error] * logs.MAX_CAUSES
+    assert len(logs.places(error)) == logs.MAX_CAUSES
+
+
+def test_an_events_own_field_is_not_replaced_by_a_carried_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sweep names the request that it refunds, and not the one that a caller asked for."""
+    with logs.traced("t", None):
+        logs.carry(generationRequestId="asked for")
+        logs.info("credits refunded", generationRequestId="another")
+    assert json.loads(capsys.readouterr().out)["generationRequestId"] == "another"

@@ -384,3 +384,16 @@ def test_if_the_keys_cannot_be_fetched_nobody_can_tell(monkeypatch: pytest.Monke
     monkeypatch.setattr(jwt.PyJWKClient, "get_signing_key_from_jwt", away)
     with pytest.raises(Unavailable):
         tokens().check_app(app_token(), NO_DEADLINE)
+
+
+def test_an_account_that_was_found_dead_is_not_remembered_as_live(firebase: Firebase) -> None:
+    """An admin's call finds it disabled; a token of the same account without the claim is refused from then on."""
+    checked = tokens()
+    claims(checked)
+    firebase.account = account(disabled=True)
+    firebase.sign_in(admin=True)
+    with pytest.raises(Unauthenticated):
+        claims(checked)
+    firebase.sign_in()
+    with pytest.raises(Unauthenticated):
+        claims(checked)

@@ -41,7 +41,7 @@ ERRORS = (
     errors.IdempotencyMismatch(),
     errors.TooManyPending(max_pending=5, retry_after_seconds=5),
     errors.GenerationFailed(refunded_credits=3, generation_request_id="x"),
-    errors.GenerationFailed(refunded_credits=3, generation_request_id="x", headers={errors.REPLAYED: "true"}),
+    errors.GenerationFailed(refunded_credits=3, generation_request_id="x", is_replay=True),
     errors.Unavailable("x"),
     errors.Internal().with_error_id("x"),
     errors.BrokenDocument("users/x", "odd").with_error_id("x"),

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from credits.audit import Audit
-from credits.grants import Grant, id_for_key
+from credits.grants import Grant
+from credits.keys import id_for_key
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, quiet
 
 DONE, FAILED, PENDING = (id_for_key("ann", key) for key in ("done", "failed", "pending"))

@@ -54,7 +54,7 @@ def test_each_document_has_its_place() -> None:
     assert documents.request_path("r1") == "generationRequests/r1"
     assert documents.in_flight_path("ann") == "inFlight/ann"
     assert documents.grant_path("g1") == "grants/g1"
-    assert documents.entry_id_of("generationRequests/r1", documents.REFUND) == "r1-refund"
+    assert documents.entry_id_of("r1", documents.REFUND) == "r1-refund"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
-"""Credits in: an admin's grant, and the sign-up credits that open an account."""
-
-from dataclasses import replace
+"""Credits in, by an admin."""
 
 import pytest
 from grpc import StatusCode
 
-from credits.grants import MAX_GRANTED_CREDITS, SIGNUP_ENTRY_ID, Grant, Granted, id_for_key
-from errors import BrokenDocument, IdempotencyMismatch, InvalidRequest, Unavailable, UserNotFound
-from tests.support.builders import PURCHASE, Books, expired, failing, quiet
+from credits.grants import MAX_GRANTED_CREDITS, Grant, Granted
+from credits.keys import id_for_key
+from errors import BrokenDocument, IdempotencyMismatch, InvalidRequest, Unavailable
+from tests.support.builders import Books, expired, failing
 
 GRANT = Grant("ann", 25, "Order 1", "root")
 
@@ -146,48 +145,4 @@ def test_a_passed_deadline_grants_nothing(books: Books) -> None:
     """It is refused before anything is read or written."""
     with pytest.raises(Unavailable):
         books.grants.grant(GRANT, "key", expired())
-    with pytest.raises(Unavailable):
-        books.grants.open_account("new", 5, expired())
     assert set(books.store.everything()) == {"users/ann"}
-
-
-def test_a_new_user_gets_sign_up_credits(books: Books) -> None:
-    """The account opens with one entry, and only once."""
-    books.grants.open_account("new", 5)
-    once = books.store.everything()
-    books.grants.open_account("new", 5)
-    assert books.store.everything() == once
-    assert books.balance("new") == 5
-    entry = books.fields(f"users/new/transactions/{SIGNUP_ENTRY_ID}")
-    assert (entry["type"], entry["credits"], entry["balanceAfter"], entry["grantedBy"]) == ("grant", 5, 5, None)
-    assert books.audit.of_user("new") == []
-
-
-def test_a_user_with_a_balance_keeps_it(books: Books) -> None:
-    """Opening an account that is open changes nothing."""
-    books.grants.open_account("ann", 5)
-    assert books.store.everything() == {"users/ann": {"credits": 10}}
-
-
-def test_a_deleted_account_stays_deleted(books: Books) -> None:
-    """A ledger without a balance belongs to a user whom somebody deleted."""
-    books.grants.open_account("new", 5)
-    books.store.remove("users/new")
-    with pytest.raises(UserNotFound):
-        books.grants.open_account("new", 5)
-    assert "users/new" not in books.store.everything()
-
-
-def test_two_processes_open_an_account_once(books: Books) -> None:
-    """Another process's purchase opens it between this one's read and its commit."""
-    rival, purchase = books.rival(), replace(PURCHASE, user_id="new")
-
-    def interfere(name: str) -> None:
-        if name == "Commit":
-            books.store.before_rpc = quiet
-            rival.reserve(purchase, "key", 3, 5)
-
-    books.store.before_rpc = interfere
-    books.grants.open_account("new", 5)
-    assert books.balance("new") == 2
-    assert books.audit.of_user("new") == []

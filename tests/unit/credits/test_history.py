@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from credits.accounts import open_account
 from credits.documents import entries_path, entry_path, request_path
 from credits.reservations import Reservation
 from errors import BrokenDocument, GenerationNotFound, InvalidRequest, Unavailable, UserNotFound
@@ -134,13 +135,13 @@ def test_reading_opens_the_account_of_a_new_user(books: Books) -> None:
     """If the call says so; a user with a balance is not asked about again."""
     opened: list[str] = []
 
-    def open_account(user_id: str) -> None:
+    def opening(user_id: str) -> None:
         opened.append(user_id)
-        books.grants.open_account(user_id, 5)
+        open_account(books.store, user_id, 5)
 
-    statement = books.history.statement("new", 10, open_account=partial(open_account, "new"))
+    statement = books.history.statement("new", 10, open_account=partial(opening, "new"))
     assert (statement.balance_credits, [entry.type for entry in statement.entries]) == (5, ["grant"])
-    assert books.history.generations("ann", None, 10, open_account=partial(open_account, "ann")).generations == []
+    assert books.history.generations("ann", None, 10, open_account=partial(opening, "ann")).generations == []
     assert opened == ["new"]
 
 

@@ -11,8 +11,8 @@ from store import Document, Version
 USER = Document("users/ann", {"credits": 10}, Version(7))
 NOBODY = Document("users/ann", None, None)
 GIVEN = Movement("g-grant", GRANT, 5, {"reason": "because", "grantedBy": None})
-TAKEN = movements.of_request("generationRequests/r1", DEDUCTION, 3)
-GIVEN_BACK = movements.of_request("generationRequests/r1", REFUND, 3)
+TAKEN = movements.of_request("r1", DEDUCTION, 3)
+GIVEN_BACK = movements.of_request("r1", REFUND, 3)
 
 
 def test_each_change_has_an_entry_with_the_balance_right_after_it() -> None:

@@ -1,6 +1,7 @@
 """The catalog: what it holds, how long it is served, and how it is refreshed."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from grpc import StatusCode
 
 from errors import InvalidRequest, Unavailable
 from images.catalog import MAX_STALENESS, Catalog, CatalogCache, choice_problem, quotable
-from store import Deadline
+from store import Connection, Deadline, RetryPolicy, Store, StoreError
 from tests.support.builders import Clock, Stopwatch, expired, failing, impatient, quiet
 from tests.support.memory import MemoryStore
 
@@ -219,12 +220,12 @@ def test_a_price_that_is_not_one_leaves_its_size_out(
 
 def test_the_price_is_the_sizes(shop: Cache) -> None:
     """The other options cost nothing extra."""
-    assert shop.cache.price(**OFFER) == 1
+    assert shop.cache.current().price(**OFFER) == 1
 
 
 def test_an_order_that_is_not_on_offer_has_no_price(shop: Cache) -> None:
     """Every bad option is named at once, with the values allowed; it is given back and not raised."""
-    error = shop.cache.price(model="model-x", style="anime", color="mauve", size="512x512")
+    error = shop.cache.current().price(model="model-x", style="anime", color="mauve", size="512x512")
     assert isinstance(error, InvalidRequest)
     assert error.message == (
         "Invalid model 'model-x'. Available models: model-a, model-b. Invalid color 'mauve'. Available colors: neon"
@@ -237,12 +238,6 @@ def test_an_order_that_is_not_on_offer_has_no_price(shop: Cache) -> None:
         },
         {"field": "color", "message": "Invalid color 'mauve'. Available colors: neon", "allowed": ["neon"]},
     ]
-
-
-def test_without_a_catalog_the_price_is_the_reason(shop: Cache) -> None:
-    """A replay does not need it, so it is given back and not raised."""
-    shop.store.remove("styles/anime")
-    assert isinstance(shop.cache.price(**OFFER), Unavailable)
 
 
 def test_what_is_wrong_with_a_choice() -> None:
@@ -265,3 +260,48 @@ def test_a_clients_text_is_quoted_briefly_and_can_be_encoded() -> None:
     assert quotable("short") == "short"
     assert quotable("x" * 101) == "x" * 100 + "…"
     assert quotable("a\ud800b") == "a?b"
+
+
+class Silent(Connection):
+    """Firestore does not answer."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def run_queries(self, queries: Any, timeout_seconds: float, read_time: Any = None) -> Any:
+        self.asked += 1
+        time.sleep(timeout_seconds)
+        raise StoreError(StatusCode.DEADLINE_EXCEEDED)
+
+
+def test_those_who_wait_for_the_first_catalog_fail_together() -> None:
+    """One read for all: otherwise each would hold its thread for a read of its own, one after the other."""
+    silent = Silent()
+    cache = CatalogCache(Store(lambda: silent, RetryPolicy(max_seconds=0.3)), ["model-a"], 60, time.monotonic)
+
+    def ask(_: int) -> None:
+        with pytest.raises(Unavailable):
+            cache.current(Deadline.after(5))
+
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(ask, range(8)))
+    # One caller's attempts, and perhaps another's who came just after; eight callers would ask more than 20 times.
+    assert silent.asked <= 10
+
+
+def test_a_refresh_that_fails_unexpectedly_keeps_the_old_catalog(
+    shop: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library's exception in the background is logged without its message, like any other."""
+
+    def broken(name: str) -> None:
+        raise ValueError("words of a library")
+
+    old = shop.cache.current()
+    shop.store.before_rpc = broken
+    for age in (TTL_SECONDS + 1, TTL_SECONDS * MAX_STALENESS + 1):
+        shop.stopwatch.forward(age)
+        assert shop.refreshed() is old
+    printed = capsys.readouterr()
+    assert "catalog not refreshed" in printed.err
+    assert "words of a library" not in printed.err

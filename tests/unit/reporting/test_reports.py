@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -330,3 +330,16 @@ def test_two_stores_are_used_for_what_each_is_for() -> None:
     shop.make(datetime.combine(END, datetime.min.time(), END.tzinfo))
     assert len(streams.queries) == 14
     assert shop.store.queries == []
+
+
+@pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime(1, 2, 1, tzinfo=UTC)])
+def test_a_stored_window_in_the_year_1_hides_no_other_report(end: datetime) -> None:
+    """There is no week before it; its report is read without its window."""
+    shop = Shop()
+    shop.store.put("reports/report_2026-11-16", {"totalRequests": 2, "windowEnd": end})
+    shop.put(3)
+    assert shop.make().id == "report_2026-11-23"
+    found = shop.reports.read("report_2026-11-16", shop.clock())
+    assert found is not None
+    assert found.window is None
+    assert shop.reports.weeks_before(found) == []

@@ -6,7 +6,7 @@ import pytest
 
 from errors import Unavailable
 from store import NO_DEADLINE, Deadline, RetryPolicy
-from store.budget import Attempts
+from store.retries import Attempts
 
 
 class Time:

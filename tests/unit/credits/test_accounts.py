@@ -1,0 +1,66 @@
+"""Opening a new user's account with sign-up credits."""
+
+from dataclasses import replace
+
+import pytest
+
+from credits.accounts import SIGNUP_ENTRY_ID, open_account
+from errors import Unavailable, UserNotFound
+from tests.support.builders import PURCHASE, Books, expired, quiet
+
+
+@pytest.fixture
+def books() -> Books:
+    """A user, ann, with 10 credits."""
+    books = Books()
+    books.add_user()
+    return books
+
+
+def test_a_passed_deadline_opens_nothing(books: Books) -> None:
+    """It is refused before anything is read or written."""
+    with pytest.raises(Unavailable):
+        open_account(books.store, "new", 5, expired())
+    assert set(books.store.everything()) == {"users/ann"}
+
+
+def test_a_new_user_gets_sign_up_credits(books: Books) -> None:
+    """The account opens with one entry, and only once."""
+    open_account(books.store, "new", 5)
+    once = books.store.everything()
+    open_account(books.store, "new", 5)
+    assert books.store.everything() == once
+    assert books.balance("new") == 5
+    entry = books.fields(f"users/new/transactions/{SIGNUP_ENTRY_ID}")
+    assert (entry["type"], entry["credits"], entry["balanceAfter"], entry["grantedBy"]) == ("grant", 5, 5, None)
+    assert books.audit.of_user("new") == []
+
+
+def test_a_user_with_a_balance_keeps_it(books: Books) -> None:
+    """Opening an account that is open changes nothing."""
+    open_account(books.store, "ann", 5)
+    assert books.store.everything() == {"users/ann": {"credits": 10}}
+
+
+def test_a_deleted_account_stays_deleted(books: Books) -> None:
+    """A ledger without a balance belongs to a user whom somebody deleted."""
+    open_account(books.store, "new", 5)
+    books.store.remove("users/new")
+    with pytest.raises(UserNotFound):
+        open_account(books.store, "new", 5)
+    assert "users/new" not in books.store.everything()
+
+
+def test_two_processes_open_an_account_once(books: Books) -> None:
+    """Another process's purchase opens it between this one's read and its commit."""
+    rival, purchase = books.rival(), replace(PURCHASE, user_id="new")
+
+    def interfere(name: str) -> None:
+        if name == "Commit":
+            books.store.before_rpc = quiet
+            rival.reserve(purchase, "key", 3, 5)
+
+    books.store.before_rpc = interfere
+    open_account(books.store, "new", 5)
+    assert books.balance("new") == 2
+    assert books.audit.of_user("new") == []
