@@ -31,7 +31,7 @@ def main(*arguments: str) -> int:
     except Problem as problem:
         failed = [str(problem)]
     except SystemExit:
-        say("FAILURE: interrupted")
+        say("\nFAILURE: interrupted")
         raise
     say(f"FAILURE: {', '.join(failed)}" if failed else "SUCCESS")
     return 1 if failed else 0
