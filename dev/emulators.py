@@ -144,7 +144,7 @@ def start_ports(*, ui: bool) -> dict[str, int]:
 
 def for_start(*, ui: bool) -> EmulatorRun:
     """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
-    settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local", ".secret.local")
+    settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local")
     settings |= {name: os.environ[name] for name in settings if name in os.environ}
     return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, start_ports(ui=ui) | _some_ports(OTHERS), settings)
 
