@@ -80,8 +80,8 @@ def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:
     python, stamp = venv / "bin" / "python", venv / "stamp"
 
     def wanted() -> str:
-        """It holds absolute paths and a link to its Python."""
-        return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {ROOT} {_version(python)}"
+        """It holds absolute paths, and a link to its Python."""
+        return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {code} {_version(python)}"
 
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted():
         return
