@@ -42,7 +42,8 @@ OPENING_CREDITS = 1_000_000
 HISTORY_ENTRIES = 60
 IMPORT_RUNS = 5
 LIBRARIES = (
-    "from firebase_functions import https_fn, scheduler_fn; from firebase_admin import auth; import pydantic; "
+    "from firebase_functions import https_fn, params, scheduler_fn; from firebase_admin import auth; "
+    "from pydantic import BaseModel, BeforeValidator, RootModel; "
     "from google.cloud.firestore_v1 import types; import google.auth.transport.grpc, google.auth.transport.requests"
 )
 

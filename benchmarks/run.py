@@ -6,7 +6,7 @@ from dev import Problem, emulators, toolchain
 from dev.supervise import run, say, supervising
 from dev.test_run import environment
 
-NAMES = ("history", "latency", "load", "weekly_report")
+NAMES = ("floor", "history", "latency", "load", "weekly_report")
 
 
 def main(name: str, *options: str) -> int:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one benchmark against emulators of its own: benchmarks/run.sh latency|load|weekly_report [OPTIONS], --help for them.
+# Runs one benchmark against emulators of its own: benchmarks/run.sh floor|history|latency|load|weekly_report [OPTIONS].
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
