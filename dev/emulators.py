@@ -72,7 +72,7 @@ class EmulatorRun:
         only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
         # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
-        told = {"GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir), "FUNCTIONS_DISCOVERY_TIMEOUT": "120"}
+        told = {"GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir), "FUNCTIONS_DISCOVERY_TIMEOUT": "60"}
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir(parents=True)
         try:
