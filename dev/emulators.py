@@ -23,7 +23,7 @@ DEMO_PROJECT = "demo-case-study"
 EMULATORS = ("auth", "functions", "firestore")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc", "tasks")
-# Deployed, the functions get these from Secret Manager. Here they are settings like any other.
+# Deployed, the functions get these from Secret Manager. Here they are settings like any other (config.SECRETS).
 SECRETS = {"REPORT_WEBHOOK_URL": ""}
 READY_SECONDS = 120.0
 TAIL_LINES = 25
@@ -72,7 +72,12 @@ class EmulatorRun:
         only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
         # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
-        told = {"GOOGLE_CLOUD_PROJECT": self.project, "TMPDIR": str(work_dir), "FUNCTIONS_DISCOVERY_TIMEOUT": "60"}
+        told = {
+            "FUNCTIONS_EMULATOR": "true",
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "TMPDIR": str(work_dir),
+            "FUNCTIONS_DISCOVERY_TIMEOUT": "60",
+        }
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir(parents=True)
         try:
@@ -144,6 +149,8 @@ def start_ports(*, ui: bool) -> dict[str, int]:
 
 def for_start(*, ui: bool) -> EmulatorRun:
     """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
+    if both := _read_settings(".secret.local").keys() & os.environ.keys():
+        raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
     settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local")
     settings |= {name: os.environ[name] for name in settings if name in os.environ}
     return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, start_ports(ui=ui) | _some_ports(OTHERS), settings)

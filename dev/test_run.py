@@ -82,6 +82,8 @@ def test_path(argument: str) -> str | None:
         path = (base / file).resolve()
         if not file.startswith("-") and path.exists() and path.is_relative_to(ROOT / "tests"):
             return "::".join((str(path.relative_to(ROOT)), *names))
+    if file.startswith("tests/"):
+        raise Problem(f"there is no {file}")
     return None
 
 

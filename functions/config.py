@@ -45,6 +45,9 @@ REPORT_WEBHOOK_URL = SecretParam(
     "REPORT_WEBHOOK_URL", description="Where a report's critical findings are posted, as JSON; or none"
 )
 
+# In the emulator it is a setting like any other: the CLI would ask Secret Manager for a secret.
+SECRETS = [] if os.environ.get("FUNCTIONS_EMULATOR") == "true" else [REPORT_WEBHOOK_URL]
+
 PARAMS: tuple[Param[Any], ...] = (
     AI_FAILURE_RATE,
     CATALOG_TTL_SECONDS,

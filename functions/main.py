@@ -67,7 +67,7 @@ def grantCredits(request: Request) -> Response:
     return ENDPOINT.serve(request, "grantCredits")
 
 
-@https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS, secrets=[config.REPORT_WEBHOOK_URL])
+@https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS, secrets=config.SECRETS)
 def getWeeklyReport(request: Request) -> Response:
     """GET, admins: a stored report. POST: makes one now."""
     return ENDPOINT.serve(request, "getWeeklyReport")
@@ -89,7 +89,7 @@ def openapi(request: Request) -> Response:
     retry_count=5,
     min_backoff_seconds=30,
     max_backoff_seconds=3600,
-    secrets=[config.REPORT_WEBHOOK_URL],
+    secrets=config.SECRETS,
 )
 def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
     """Every Monday: reports on the week that ended at 00:00 UTC. An exception makes Cloud Scheduler try again."""
