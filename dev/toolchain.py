@@ -45,7 +45,7 @@ def prepare(*, tests: bool = False) -> str:
         _venv(FUNCTIONS / "venv", FUNCTIONS / "requirements.txt", "the functions' Python packages", FUNCTIONS)
         _link_runtime()
         if tests:
-            code = (FUNCTIONS, ROOT / "scripts", ROOT / "tests" / "support")
+            code = (FUNCTIONS, ROOT / "scripts")
             _venv(TESTS_VENV, ROOT / "requirements-dev.txt", "the tests' Python packages", *code)
         _need_java()
         cli = _firebase()
