@@ -23,6 +23,7 @@ from images.catalog import CatalogCache
 from images.model import ImageModel, ImageOrder, ModelFailed, generate_image
 from schemas import replies, requests
 from schemas.fields import page_token
+from schemas.report import report_reply
 from store import Deadline
 
 if TYPE_CHECKING:
@@ -246,8 +247,6 @@ def read_weekly_report(query: requests.ReportQuery, call: Call, services: Servic
 def _shown(report: "Report", query: requests.MakeReportQuery, services: Services) -> Ok | Text:
     if query.format == "html":
         return Text(services.reporting().page(report), "text/html")
-    from schemas.report import report_reply  # noqa: PLC0415 - only reports need it
-
     return Ok(report_reply(report.id, report.fields))
 
 

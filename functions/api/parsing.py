@@ -67,10 +67,10 @@ def _problem(model: type[Input], name: str, error: Mapping[str, Any]) -> FieldPr
         return FieldProblem(name, error["msg"])
     if error["type"] == "string_unicode":
         return FieldProblem(name, f"{name} must be valid Unicode text; it holds a lone surrogate.")
-    schema = _schema(model)["properties"][name]
-    schema = schema.get("anyOf", [schema])[0]
     if error["type"] == "string_type":
         return FieldProblem(name, f"{name} must be a string.")
+    schema = _schema(model)["properties"][name]
+    schema = schema.get("anyOf", [schema])[0]
     return FieldProblem(name, f"{name} must be {_expected(schema)}.", schema.get("enum"))
 
 
@@ -84,7 +84,7 @@ def _unknown_problems(model: type[Input], found: Mapping[str, Any]) -> Iterator[
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            yield FieldProblem(quotable(name), f"Unknown {kind} '{quotable(name)}'.{hint}")
+            yield FieldProblem(name, f"Unknown {kind} '{name}'.{hint}")
 
 
 def _in_words(problems: Sequence[FieldProblem], is_query: bool) -> str:

@@ -40,14 +40,14 @@ class Catalog:
 
 def choice_problem(field: str, value: object, allowed: Sequence[str]) -> FieldProblem | None:
     """What is wrong with a value that must be one of those allowed; None if it is."""
+    if isinstance(value, str) and value in allowed:
+        return None
     available = f"Available {field}s: {', '.join(allowed)}"
     if value is None:
         return FieldProblem(field, f"{field} is required. {available}", allowed, is_missing=True)
     if not isinstance(value, str):
         return FieldProblem(field, f"Invalid {field}: it must be a string. {available}", allowed)
-    if value not in allowed:
-        return FieldProblem(field, f"Invalid {field} '{quotable(value)}'. {available}", allowed)
-    return None
+    return FieldProblem(field, f"Invalid {field} '{quotable(value)}'. {available}", allowed)
 
 
 def quotable(text: str) -> str:
@@ -127,9 +127,8 @@ class CatalogCache:
         except Exception as error:
             if self._catalog is None:
                 self._failed_at_seconds = self._monotonic()
-            if self._catalog is None and isinstance(error, ApiError):
-                raise
-            if self._catalog is None:
+                if isinstance(error, ApiError):
+                    raise
                 raise Internal(places=logs.places(error)) from error
             logs.error("catalog not refreshed", places=logs.places(error))
         # After a failure too, so that Firestore's absence does not start one read after another.
