@@ -29,8 +29,8 @@ def released(stored: Stored) -> int:
 
 def user_violations(project: Project, opening_credits: Mapping[str, int]) -> Iterator[str]:
     """The ledger's own audit, and what it cannot know: with how many credits each user began."""
-    for user_id, violations in audit_of(project).of_all_users():
-        yield from (f"{user_id}: {violation}" for violation in violations)
+    for audited in audit_of(project).of_all_users():
+        yield from audited.violations
     for user_id, credits in opening_credits.items():
         first = next(iter(project.entries(user_id)), None)
         began_with = project.balance(user_id) if first is None else first["balanceAfter"] + first["credits"]

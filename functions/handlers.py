@@ -14,10 +14,12 @@ from pydantic import BaseModel
 
 import logs
 from credits import keys
-from credits.grants import Grant, Grants
+from credits.grants import Grants
 from credits.history import History, OpenAccount
 from credits.ledger import Ledger
+from credits.orders import Order
 from credits.reservations import Purchase, Reservation, Settled
+from credits.revocations import Revocations
 from errors import ApiError, GenerationFailed, PermissionDenied, ReportNotFound, Unavailable, UserNotFound
 from images.catalog import CatalogCache
 from images.model import ImageModel, ImageOrder, ModelFailed, generate_image
@@ -82,6 +84,7 @@ class Services:
     catalog: CatalogCache
     ledger: Ledger
     grants: Grants
+    revocations: Revocations
     history: History
     open_account: Callable[[str, int, Deadline], None]
     models: Mapping[str, ImageModel]
@@ -196,9 +199,8 @@ def get_user_credits(query: requests.CreditsQuery, call: Call, services: Service
 
 
 def grant_credits(order: requests.GrantOrder, call: Call, services: Services) -> Ok:
-    """Adds credits to a user's balance, once for each key of an admin; opens the account of a new user."""
-    grant = Grant(order.user_id, order.credits, order.reason, call.caller.user_id)
-    granted = services.grants.grant(grant, order.idempotency_key, call.deadline)
+    """Adds credits to a user's balance, once for each key of the user; opens the account if there is none."""
+    granted = services.grants.grant(_order(order, call), call.deadline)
     reply = replies.GrantReply(
         transaction_id=granted.entry_id,
         user_id=order.user_id,
@@ -206,6 +208,19 @@ def grant_credits(order: requests.GrantOrder, call: Call, services: Services) ->
         current_credits=granted.balance_after_credits,
     )
     return Ok(reply, granted.is_replay)
+
+
+def revoke_credits(order: requests.RevocationOrder, call: Call, services: Services) -> Ok:
+    """Takes credits back, once for each key of the user; at most as many as the user has."""
+    revoked = services.revocations.revoke(_order(order, call), call.deadline)
+    reply = replies.RevocationReply(
+        transaction_id=revoked.entry_id,
+        user_id=order.user_id,
+        revoked_credits=revoked.taken_credits,
+        missing_credits=revoked.missing_credits,
+        current_credits=revoked.balance_after_credits,
+    )
+    return Ok(reply, revoked.is_replay)
 
 
 def describe_api(query: requests.NoQuery, call: Call, services: Services) -> Text:
@@ -260,6 +275,10 @@ def _opening(query: requests.CreditsQuery, call: Call, services: Services) -> Op
     if not services.signup_credits or not _is_own(query.user_id, call):
         return None
     return partial(services.open_account, query.user_id, services.signup_credits, call.deadline)
+
+
+def _order(order: requests.CreditsOrder, call: Call) -> Order:
+    return Order.with_key(order.idempotency_key, order.user_id, order.credits, order.reason, call.caller.user_id)
 
 
 def _price(options: requests.GenerationOptions, deadline: Deadline, services: Services) -> int | ApiError:

@@ -67,6 +67,12 @@ def grantCredits(request: Request) -> Response:
     return ENDPOINT.serve(request, "grantCredits")
 
 
+@https_fn.on_request()
+def revokeCredits(request: Request) -> Response:
+    """POST, admins: takes credits back from a user's balance."""
+    return ENDPOINT.serve(request, "revokeCredits")
+
+
 @https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS, secrets=config.SECRETS)
 def getWeeklyReport(request: Request) -> Response:
     """GET, admins: a stored report. POST: makes one now."""

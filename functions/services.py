@@ -4,7 +4,6 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from credits.accounts import open_account
 from credits.grants import Grants
 from credits.history import History
 from credits.ledger import Ledger
+from credits.revocations import Revocations
 from handlers import Services
 from images.catalog import CatalogCache
 from images.model import ImageModel
@@ -37,18 +37,12 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def utc_now() -> datetime:
-    """This machine's time."""
-    return datetime.now(UTC)
-
-
 def build(
     settings: Settings,
     *,
     connect: Callable[[], store.Connection] | None = None,
     policy: RetryPolicy | None = None,
     models: Mapping[str, ImageModel] | None = None,
-    clock: Callable[[], datetime] = utc_now,
     monotonic: Callable[[], float] = time.monotonic,
     ledger_type: type[Ledger] = Ledger,
 ) -> Services:
@@ -59,7 +53,6 @@ def build(
         connect: makes the connection to Firestore, the settings' own unless given.
         policy: how long a step tries and pauses.
         models: the image models by name, the simulated ones unless given.
-        clock: gives aware UTC datetimes.
         monotonic: gives seconds.
         ledger_type: for tests that break it on purpose.
     """
@@ -69,25 +62,21 @@ def build(
     models = models or ai_simulator.simulated_models(settings.ai_failure_rate, random.SystemRandom().random)
     return Services(
         catalog=CatalogCache(firestore, [*models], settings.catalog_ttl_seconds, monotonic),
-        ledger=ledger_type(firestore, clock, new_id, settings.lease_seconds, settings.max_pending_per_user),
+        ledger=ledger_type(firestore, new_id, settings.lease_seconds, settings.max_pending_per_user),
         grants=Grants(firestore, new_id),
+        revocations=Revocations(firestore, new_id),
         history=History(firestore),
         open_account=partial(open_account, firestore),
         models=models,
         new_id=new_id,
         settling_seconds=settings.timeout_seconds * SETTLING_SHARE,
         signup_credits=settings.signup_credits,
-        reporting=lru_cache(partial(_reporting, settings, connect, firestore, clock)),
+        reporting=lru_cache(partial(_reporting, settings, connect, firestore)),
     )
 
 
-def _reporting(
-    settings: Settings,
-    connect: Callable[[], store.Connection],
-    firestore: Store,
-    clock: Callable[[], datetime],
-) -> "Reporting":
+def _reporting(settings: Settings, connect: Callable[[], store.Connection], firestore: Store) -> "Reporting":
     from reporting import Reporting, Reports  # noqa: PLC0415 - only the two functions of reports need it
 
     streams = Store(connect, RetryPolicy(max_seconds=REPORT_STREAM_SECONDS * 5 / 4, rpc_share=4 / 5))
-    return Reporting(Reports(firestore, streams), settings.report_webhook_url, clock)
+    return Reporting(Reports(firestore, streams), settings.report_webhook_url, firestore.now)

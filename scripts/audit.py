@@ -1,19 +1,16 @@
-"""Audits the ledger of an emulator or a real project, reading only; names each violation and exits 1 on any.
+"""Audits the ledger of an emulator or a real project, reading only; names each violation.
 
 It audits the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
+Exits with 1 on any violation, and with 2 if there is no user at all: then it was probably the wrong project.
 """
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
-from google.auth.exceptions import DefaultCredentialsError
-
-from credits.audit import Audit
+from credits.audit import Audit, Audited
 from errors import Unavailable
-from project_client import exit_without_credentials
-from store import Connection, Store, connect
+from project_client import project_store
 
 
 def main() -> int:
@@ -27,36 +24,35 @@ def main() -> int:
         help="how long past its lease a request may be pending (on a live project: 300, the time between two sweeps)",
     )
     options = parser.parse_args()
-    connection = connection_to(options.project)
-    audit = Audit(Store(lambda: connection), lambda: datetime.now(UTC), options.grace_seconds)
+    audit = Audit(project_store(options.project), options.grace_seconds)
     try:
-        return report([(options.user, audit.of_user(options.user))] if options.user else counted(audit.of_all_users()))
+        return report([audit.of_user(options.user)] if options.user else counted(audit.of_all_users()))
     except Unavailable as error:
         sys.exit(error.message)
 
 
-def connection_to(project: str) -> Connection:
-    """Ends the script with one clear line if there are no credentials for the project."""
-    try:
-        return connect(project)
-    except DefaultCredentialsError:
-        exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
-
-
-def report(audited: Iterable[tuple[str, list[str]]]) -> int:
-    """Prints each violation and how many there are; 1 if there is any."""
-    users, found = set(), 0
-    for user_id, violations in audited:
-        users.add(user_id)
-        found += len(violations)
-        for violation in violations:
+def report(audited: Iterable[Audited]) -> int:
+    """Prints each violation and each deleted account, and how many there are; gives the exit status."""
+    users, deleted, found = 0, 0, 0
+    for each in audited:
+        # What belongs to nobody comes under an empty id.
+        users += each.user_id != "" and each.exists
+        deleted += each.is_deleted
+        found += len(each.violations)
+        if each.is_deleted:
+            print(f"users/{each.user_id}: the account was deleted (no violation)")
+        for violation in each.violations:
             print(violation)
-    # A request of nobody comes under an empty id.
-    print(f"{len(users - {''})} users audited, {found} violations.")
-    return 1 if found else 0
+    print(f"{users} users audited, {deleted} deleted accounts, {found} violations.", flush=True)
+    if found:
+        return 1
+    if not users:
+        print("There is no such user here. Is it the right project?", file=sys.stderr)
+        return 2
+    return 0
 
 
-def counted(audited: Iterator[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
+def counted(audited: Iterator[Audited]) -> Iterator[Audited]:
     """Passes the audits on, and shows on a terminal how many there were."""
     for number, audit in enumerate(audited, 1):
         if sys.stderr.isatty():

@@ -1,18 +1,20 @@
-"""A Firestore client for a script: the emulator's if FIRESTORE_EMULATOR_HOST is set, otherwise the project's."""
+"""Firestore for a script: the emulator's if FIRESTORE_EMULATOR_HOST is set, otherwise the project's."""
 
 import sys
 from typing import NoReturn
 
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud import firestore
+
+from store import Store, connect
 
 
-def project_client(project: str) -> firestore.Client:
-    """A client of this project; ends the script with one clear line if there are no credentials for it."""
+def project_store(project: str) -> Store:
+    """The Firestore of this project; ends the script with one clear line if there are no credentials for it."""
     try:
-        return firestore.Client(project=project)
+        connection = connect(project)
     except DefaultCredentialsError:
         exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
+    return Store(lambda: connection)
 
 
 def exit_without_credentials(emulator: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Loads the catalog and, on request, the first users, into an emulator or a real project.
 
-Adds and updates what the file names; a user who exists keeps their balance. Uses the emulator if
-FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
+Adds and updates the options that the file names; a user who does not exist yet gets the credits by a grant. Uses the
+emulator if FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
 """
 
 import argparse
@@ -13,10 +13,14 @@ from typing import Any
 
 import firebase_admin
 from firebase_admin import auth
-from google.api_core.exceptions import AlreadyExists
-from google.cloud import firestore
 
-from project_client import project_client
+from credits import documents
+from credits.grants import Grants
+from credits.orders import Order
+from errors import IdempotencyMismatch
+from project_client import project_store
+from services import new_id
+from store import Commit, Store, Write
 
 SEED = Path(__file__).with_name("seed.json")
 
@@ -31,34 +35,41 @@ def main() -> None:
     if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
-    client = project_client(options.project)
-    load_catalog(client, seed)
+    store = project_store(options.project)
+    load_catalog(store, seed)
     print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
     if options.users:
-        load_users(client, seed["users"])
+        load_users(store, seed["users"])
     if options.accounts:
         load_accounts(options.project, seed["users"])
 
 
-def load_catalog(client: firestore.Client, seed: dict[str, Any]) -> None:
+def load_catalog(store: Store, seed: dict[str, Any]) -> None:
     """Writes every style, color and size in one commit; options that the file does not name stay."""
-    batch = client.batch()
-    for collection in ("styles", "colors"):
-        for name in seed[collection]:
-            batch.set(client.document(f"{collection}/{name}"), {})
-    for name, credits in seed["sizes"].items():
-        batch.set(client.document(f"sizes/{name}"), {"credits": credits})
-    batch.commit()
+    options = [
+        f"{collection}/{name}" for collection in (documents.STYLES, documents.COLORS) for name in seed[collection]
+    ]
+    writes = [Write(path, {}, merges=True) for path in options]
+    writes += [
+        Write(f"{documents.SIZES}/{name}", {"credits": credits}, merges=True) for name, credits in seed["sizes"].items()
+    ]
+    store.transact([writes[0].path], lambda read: Commit(writes, lambda versions: None))
 
 
-def load_users(client: firestore.Client, users: dict[str, int]) -> None:
-    """Creates each user with the opening balance, unless the user exists."""
+def load_users(store: Store, users: dict[str, int]) -> None:
+    """Opens each user's account with a grant, unless the user exists or had one from this script before."""
+    grants = Grants(store, new_id)
     for user_id, credits in users.items():
-        try:
-            client.document(f"users/{user_id}").create({"credits": credits})
-            print(f"User {user_id}: created with {credits} credits.")
-        except AlreadyExists:
+        if store.read_one(documents.user_path(user_id)).exists:
             print(f"User {user_id}: exists, left as it is.")
+            continue
+        try:
+            granted = grants.grant(Order.with_key("seed", user_id, credits, "Opening balance."))
+            was_deleted = granted.is_replay
+        except IdempotencyMismatch:
+            was_deleted = True
+        state = "was deleted, left as it is" if was_deleted else f"created with {credits} credits"
+        print(f"User {user_id}: {state}.")
 
 
 def load_accounts(project: str, users: dict[str, int]) -> None:

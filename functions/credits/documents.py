@@ -18,6 +18,7 @@ TRANSACTIONS = "transactions"
 GENERATION_REQUESTS = "generationRequests"
 IN_FLIGHT = "inFlight"
 GRANTS = "grants"
+REVOCATIONS = "revocations"
 REPORTS = "reports"
 STYLES = "styles"
 COLORS = "colors"
@@ -25,10 +26,10 @@ SIZES = "sizes"
 
 PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
 STATUSES = (PENDING, COMPLETED, FAILED)
-DEDUCTION, REFUND, GRANT = "deduction", "refund", "grant"
+DEDUCTION, REFUND, GRANT, REVOCATION = "deduction", "refund", "grant", "revocation"
 # What an entry of each type does to the balance.
-SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1}
-GENERATION_FAILED, LEASE_EXPIRED = "GENERATION_FAILED", "LEASE_EXPIRED"
+SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1, REVOCATION: -1}
+GENERATION_FAILED, LEASE_EXPIRED, ACCOUNT_DELETED = "GENERATION_FAILED", "LEASE_EXPIRED", "ACCOUNT_DELETED"
 
 MAX_USER_ID_LENGTH = 128
 # The UTC day on which the week of a report ends; a manual report carries the time too.
@@ -39,7 +40,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry. A grant has a reason instead of a request; `balance_after` is None if nobody stored one."""
+    """One ledger entry. What an admin gave or took back has a reason instead of a request.
+
+    `balance_after` is None if nobody stored one.
+    """
 
     id: str
     type: str
@@ -104,9 +108,14 @@ def grant_path(grant_id: str) -> str:
     return f"{GRANTS}/{grant_id}"
 
 
-def entry_id_of(request_id: str, entry_type: str) -> str:
-    """The id of a request's entry of this type: derived, so that nothing is paid twice."""
-    return f"{request_id}-{entry_type}"
+def revocation_path(revocation_id: str) -> str:
+    """One revocation."""
+    return f"{REVOCATIONS}/{revocation_id}"
+
+
+def entry_id_of(source_id: str, entry_type: str) -> str:
+    """The id of the entry of this type that a request, grant or revocation makes: derived, so none is made twice."""
+    return f"{source_id}-{entry_type}"
 
 
 def existing(document: Document) -> Mapping[str, Any]:
@@ -131,26 +140,25 @@ def balance(user: Document) -> int:
     """
     if user.data is None:
         raise UserNotFound()
-    credits = user.data.get("credits")
-    if not is_count(credits, minimum=0):
-        raise BrokenDocument(user.path, "credits must be an integer of at least 0")
-    return credits
+    return count(user, "credits", minimum=0)
 
 
 def balance_after(entry: Document) -> int:
-    """The balance that an entry, or a grant, left."""
-    credits = existing(entry).get("balanceAfter")
-    if not is_count(credits, minimum=0):
-        raise BrokenDocument(entry.path, "balanceAfter must be an integer of at least 0")
-    return credits
+    """The balance that an entry, a grant or a revocation left."""
+    return count(entry, "balanceAfter", minimum=0)
+
+
+def count(document: Document, field: str, minimum: int) -> int:
+    """A field that must be an integer of at least this."""
+    value = existing(document).get(field)
+    if not is_count(value, minimum):
+        raise BrokenDocument(document.path, f"{field} must be an integer of at least {minimum}")
+    return value
 
 
 def cost(request: Document) -> int:
     """What a request cost, in credits above 0."""
-    credits = existing(request).get("cost")
-    if not is_count(credits, minimum=1):
-        raise BrokenDocument(request.path, "cost must be an integer above 0")
-    return credits
+    return count(request, "cost", minimum=1)
 
 
 def status(request: Document) -> str:

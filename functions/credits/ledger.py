@@ -15,10 +15,22 @@ from typing import Any
 
 import logs
 from credits import documents, keys, movements
-from credits.documents import COMPLETED, FAILED, GENERATION_FAILED, LEASE_EXPIRED, PENDING, REFUND
+from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, GENERATION_FAILED, LEASE_EXPIRED, PENDING, REFUND
 from credits.reservations import Purchase, Reservation, ReservationPlan, Settled
-from errors import ApiError, GenerationFailed, Internal
-from store import NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write, document_id
+from errors import ApiError, GenerationFailed, Internal, UserNotFound
+from store import (
+    COMMIT_TIME,
+    NO_DEADLINE,
+    REMOVED,
+    Answer,
+    Commit,
+    Deadline,
+    Document,
+    Query,
+    Store,
+    Write,
+    document_id,
+)
 
 RELEASE_PAGE_SIZE = 100
 RELEASE_THREADS = 4
@@ -26,7 +38,10 @@ RELEASE_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What one sweep did: how many reservations it refunded, and how many not (already ended, or the refund failed)."""
+    """What one sweep did: how many reservations it refunded, and how many not.
+
+    The latter had ended already, their account is deleted, or the refund failed.
+    """
 
     refunded: int
     skipped: int
@@ -35,19 +50,11 @@ class Release:
 class Ledger:
     """Reserves, completes, refunds and releases.
 
-    `clock` gives aware UTC datetimes and `new_id` unique ids that nobody can guess.
+    `new_id` gives unique ids that nobody can guess. Every time is the server's: instances' clocks differ.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        clock: Callable[[], datetime],
-        new_id: Callable[[], str],
-        lease_seconds: float,
-        max_pending: int,
-    ) -> None:
+    def __init__(self, store: Store, new_id: Callable[[], str], lease_seconds: float, max_pending: int) -> None:
         self._store = store
-        self._clock = clock
         self._new_id = new_id
         self._lease = timedelta(seconds=lease_seconds)
         self._max_pending = max_pending
@@ -82,7 +89,6 @@ class Ledger:
             price=price,
             signup_credits=signup_credits,
             attempt_id=self._new_id(),
-            clock=self._clock,
             lease=self._lease,
             max_pending=self._max_pending,
         )
@@ -107,7 +113,7 @@ class Ledger:
                 raise GenerationFailed(reservation.cost_credits, reservation.request_id)
             if status == COMPLETED:
                 return Answer(None)
-            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": self._clock()}
+            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": COMMIT_TIME}
             return Commit(_end(request, reservation.user_id, fields), lambda versions: None)
 
         self._store.transact([path], plan, deadline, known={path: reservation.document})
@@ -117,11 +123,13 @@ class Ledger:
         """Ends a reservation whose generation failed: the credits go back, once.
 
         Raises:
+            UserNotFound: the account was deleted meanwhile, and its credits with it.
             BrokenDocument: the balance is not an integer of at least 0, so nothing can be added to it.
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         path, user_id = reservation.document.path, reservation.user_id
-        self._refund(path, user_id, GENERATION_FAILED, lambda request: True, deadline)
+        if self._refund(path, user_id, GENERATION_FAILED, lambda request: True, deadline) == ACCOUNT_DELETED:
+            raise UserNotFound()
 
     def release_expired(self) -> Release:
         """Refunds every reservation that is pending past its lease; safe if other sweeps or completions run too.
@@ -131,10 +139,9 @@ class Ledger:
         Raises:
             Unavailable: Firestore did not give the next page in time; earlier refunds stand.
         """
-        now = self._clock()
         expired = Query(
             documents.GENERATION_REQUESTS,
-            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", now)),
+            where=(("status", "==", PENDING), ("leaseExpiresAt", "<=", self._store.now())),
             order_by="leaseExpiresAt",
             limit=RELEASE_PAGE_SIZE,
         )
@@ -143,7 +150,7 @@ class Ledger:
             # Each page starts after the one before, so a reservation that cannot be refunded is not met again.
             for page in self._store.pages(expired):
                 # A thread starts without the request's context, and so without its trace.
-                releases = [partial(copy_context().run, self._release, document, now) for document in page]
+                releases = [partial(copy_context().run, self._release, document) for document in page]
                 outcomes += threads.map(lambda release: release(), releases)
         release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
         if outcomes:
@@ -157,34 +164,39 @@ class Ledger:
         failure: str,
         is_due: Callable[[Document], bool],
         deadline: Deadline = NO_DEADLINE,
-    ) -> bool:
-        """Fails the request and gives its credits back, if it is still pending and due; tells whether it did."""
+    ) -> str | None:
+        """Fails the request and gives its credits back, if it is still pending and due.
+
+        Returns its failure then: the one given, or ACCOUNT_DELETED if there is nobody to give the credits back to.
+        """
         user_path = documents.user_path(user_id)
         entry_path = documents.entry_path(user_id, documents.entry_id_of(document_id(request_path), REFUND))
 
-        def plan(read: Mapping[str, Document]) -> Commit[bool] | Answer[bool]:
+        def plan(read: Mapping[str, Document]) -> Commit[str | None] | Answer[str | None]:
             request, user = read[request_path], read[user_path]
             if documents.status(request) != PENDING or not is_due(request):
-                return Answer(False)
-            documents.existing(user)
+                return Answer(None)
             documents.must_not_exist(read[entry_path])
-            fields = {"status": FAILED, "failure": failure, "updatedAt": self._clock()}
-            giving_back = movements.of_request(request.id, REFUND, documents.cost(request))
-            writes = [*_end(request, user_id, fields), *movements.writes(user, [giving_back])]
-            return Commit(writes, lambda versions: True)
+            giving_back, outcome = [], ACCOUNT_DELETED
+            if user.data is not None:
+                movement = movements.of_request(request.id, REFUND, documents.cost(request))
+                giving_back, outcome = movements.writes(user, documents.balance(user), [movement]), failure
+            fields = {"status": FAILED, "failure": outcome, "updatedAt": COMMIT_TIME}
+            return Commit([*_end(request, user_id, fields), *giving_back], lambda versions: outcome)
 
-        is_refunded = self._store.transact([request_path, user_path, entry_path], plan, deadline, turn=user_id)
-        if is_refunded:
-            _log("credits refunded", request_path, user_id, reason=failure)
-        return is_refunded
+        outcome = self._store.transact([request_path, user_path, entry_path], plan, deadline, turn=user_id)
+        if outcome:
+            event = "credits lost" if outcome == ACCOUNT_DELETED else "credits refunded"
+            _log(event, request_path, user_id, reason=outcome)
+        return outcome
 
-    def _release(self, document: Document, now: datetime) -> bool:
+    def _release(self, document: Document) -> bool:
         def is_due(request: Document) -> bool:
             lease = request.fields.get("leaseExpiresAt")
-            return isinstance(lease, datetime) and lease <= now
+            return isinstance(lease, datetime) and lease <= request.read_at
 
         try:
-            return self._refund(document.path, documents.user_id(document), LEASE_EXPIRED, is_due)
+            return self._refund(document.path, documents.user_id(document), LEASE_EXPIRED, is_due) == LEASE_EXPIRED
         except Internal as error:
             problem = error.log_fields
         # The boundary of one reservation: an error in it must not keep the credits of the others.

@@ -1,16 +1,29 @@
-"""Changes of a balance as the writes that make them: the balance once, and one ledger entry for each change."""
+"""Changes of a balance as the writes that make them: the balance once, and one ledger entry for each change.
+
+What an admin gives or takes back, and the sign-up credits, also have a record: a document in grants/ or revocations/.
+It is written here together with its entry, so there is never one without the other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from credits import documents
-from credits.documents import GRANT, SIGNS
+from credits.documents import GRANT, REVOCATION, SIGNS
+from credits.orders import Order
 from errors import BrokenDocument
 from store import COMMIT_TIME, Document, Write
 
 # Firestore's integers have 64 bits.
 MAX_CREDITS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The document that stands beside an entry, and what it has that the entry has not."""
+
+    path: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +34,7 @@ class Movement:
     type: str
     credits: int
     origin: Mapping[str, Any]
+    record: Record | None = None
 
 
 def of_request(request_id: str, entry_type: str, credits: int) -> Movement:
@@ -29,38 +43,57 @@ def of_request(request_id: str, entry_type: str, credits: int) -> Movement:
     return Movement(entry_id, entry_type, credits, {"generationRequestId": request_id})
 
 
-def grant(entry_id: str, credits: int, reason: str, granted_by: str | None) -> Movement:
-    """Credits that an admin gives, or (None) the sign-up credits."""
-    return Movement(entry_id, GRANT, credits, {"reason": reason, "grantedBy": granted_by})
+def grant(order: Order, attempt_id: str) -> Movement:
+    """Credits in. `attempt_id` tells this attempt's own write from another's after the answer to it was lost."""
+    record = Record(documents.grant_path(order.id), _record_fields(order, attempt_id))
+    origin = {"reason": order.reason, "grantedBy": order.admin_id}
+    return Movement(documents.entry_id_of(order.id, GRANT), GRANT, order.credits, origin, record)
 
 
-def balance_after(user: Document, movements: Sequence[Movement]) -> int:
-    """The balance in credits after all of these changes. Only a grant can create a balance."""
-    is_new = user.data is None and movements[0].type == GRANT
-    return (0 if is_new else documents.balance(user)) + sum(SIGNS[each.type] * each.credits for each in movements)
+def revocation(order: Order, taken_credits: int, attempt_id: str) -> Movement:
+    """Credits out: as many of those ordered as were there."""
+    fields = {**_record_fields(order, attempt_id), "missing": order.credits - taken_credits}
+    record = Record(documents.revocation_path(order.id), fields)
+    origin = {"reason": order.reason, "revokedBy": order.admin_id}
+    return Movement(documents.entry_id_of(order.id, REVOCATION), REVOCATION, taken_credits, origin, record)
 
 
-def writes(user: Document, movements: Sequence[Movement]) -> list[Write]:
-    """The writes of these changes, in this order: the balance over the version read, and each entry.
+def balance_after(before_credits: int, movements: Sequence[Movement]) -> int:
+    """The balance in credits after all of these changes."""
+    return before_credits + sum(SIGNS[each.type] * each.credits for each in movements)
+
+
+def writes(user: Document, before_credits: int, movements: Sequence[Movement]) -> list[Write]:
+    """The writes of these changes, in this order: the balance over the version read, each entry and each record.
+
+    A change of nothing has no entry, only its record. `before_credits` is what the ledger ends with: the balance,
+    unless the user's document is not there.
 
     Raises:
-        UserNotFound: the user does not exist, and the first change is not a grant.
-        BrokenDocument: the balance is not an integer of at least 0, or has no room for the credits.
+        BrokenDocument: the balance has no room for the credits.
     """
     entries = []
-    for number, movement in enumerate(movements, 1):
-        balance = balance_after(user, movements[:number])
-        assert movement.credits > 0, "a movement has a size"
+    balance = before_credits
+    for movement in movements:
+        balance = balance_after(balance, [movement])
+        assert movement.credits > 0 or movement.record, "a movement has a size"
         assert balance >= 0, "a movement leaves no debt"
         if balance > MAX_CREDITS:
             raise BrokenDocument(user.path, "credits has no room for a refund")
-        entry = {
-            "type": movement.type,
+        effect = {
             "credits": movement.credits,
             **movement.origin,
             "balanceAfter": balance,
             # The clocks of instances differ; the server's time keeps a history in the order of its commits.
             "timestamp": COMMIT_TIME,
         }
-        entries.append(Write(documents.entry_path(user.id, movement.entry_id), entry))
+        if movement.credits:
+            entry_path = documents.entry_path(user.id, movement.entry_id)
+            entries.append(Write(entry_path, {"type": movement.type, **effect}))
+        if movement.record is not None:
+            entries.append(Write(movement.record.path, {**movement.record.fields, **effect}))
     return [Write(user.path, {"credits": balance}, user.version), *entries]
+
+
+def _record_fields(order: Order, attempt_id: str) -> dict[str, Any]:
+    return {"userId": order.user_id, "attemptId": attempt_id, "fingerprint": order.fingerprint}

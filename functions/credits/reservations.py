@@ -7,7 +7,7 @@ moment: BatchGetDocumentsResponse.read_time in
 https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 from credits import accounts, documents, keys, movements
 from credits.documents import COMPLETED, DEDUCTION, FAILED, PENDING
 from credits.movements import Movement
-from errors import ApiError, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits, TooManyPending
-from store import Answer, Commit, Document, Look, Version, Write
+from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending
+from store import COMMIT_TIME, Answer, Commit, Document, Look, Version, Write
 
 RETRY_SECONDS = 2
 # A lease this far from now was left or made by hand, and must not lock its user out.
@@ -73,7 +73,6 @@ class ReservationPlan:
     price: int | ApiError
     signup_credits: int
     attempt_id: str
-    clock: Callable[[], datetime]
     lease: timedelta
     max_pending: int
 
@@ -99,15 +98,14 @@ class ReservationPlan:
 
         def open_and_take(history: Sequence[Document]) -> Step:
             accounts.must_be_new(history)
-            opening = accounts.signup(self.signup_credits)
+            opening = accounts.signup(user.id, self.signup_credits)
             return self._commit(user, in_flight, request.path, self.signup_credits, [opening, taking])
 
         return Look(accounts.history_query(user.id), open_and_take)
 
     def _earlier(self, request: Document, entry: Document) -> Outcome:
         """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
-        if request.fields.get("fingerprint") != self.purchase.fingerprint():
-            raise IdempotencyMismatch()
+        keys.must_match(request, self.purchase.fingerprint())
         status, cost_credits = documents.status(request), documents.cost(request)
         if status == PENDING and request.fields.get("attemptId") != self.attempt_id:
             raise IdempotencyInFlight(RETRY_SECONDS)
@@ -125,13 +123,13 @@ class ReservationPlan:
         cost_credits = changes[-1].credits
         if available < cost_credits:
             raise InsufficientCredits(cost_credits, available)
-        now = self.clock()
+        now = user.read_at
         if self._pending(in_flight, now) >= self.max_pending:
             raise TooManyPending(self.max_pending, RETRY_SECONDS)
         fields = self._request(cost_credits, now)
         writes = [
             Write(request_path, fields),
-            *movements.writes(user, changes),
+            *movements.writes(user, available if user.data is not None else 0, changes),
             Write(in_flight.path, {"leases": {self.request_id: fields["leaseExpiresAt"]}}, merges=True),
         ]
 
@@ -158,8 +156,8 @@ class ReservationPlan:
             "prompt": self.purchase.prompt,
             "cost": cost_credits,
             "status": PENDING,
-            "createdAt": now,
-            "updatedAt": now,
+            "createdAt": COMMIT_TIME,
+            "updatedAt": COMMIT_TIME,
             "leaseExpiresAt": now + self.lease,
             # Tells this attempt's own write from another's after the answer to the commit was lost.
             "attemptId": self.attempt_id,

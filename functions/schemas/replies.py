@@ -61,11 +61,23 @@ class GrantReply(Reply):
     current_credits: BalanceCredits
 
 
+class RevocationReply(Reply):
+    """The credits that were taken back."""
+
+    transaction_id: EntryId | None = Field(
+        description="The ledger entry; null if nothing was taken.", examples=["5f3a9c0d-revocation"]
+    )
+    user_id: OwnerId
+    revoked_credits: int = Field(ge=0, description="What was taken.", examples=[20])
+    missing_credits: int = Field(ge=0, description="What was asked for and not there.", examples=[5])
+    current_credits: BalanceCredits
+
+
 class Transaction(Reply):
     """One ledger entry."""
 
     id: EntryId
-    type: Literal["deduction", "refund", "grant"]
+    type: Literal["deduction", "refund", "grant", "revocation"]
     credits: CostCredits
     balance_after: int | None = Field(
         description="The balance right after it; null if nobody stored it.", examples=[97]
@@ -75,7 +87,7 @@ class Transaction(Reply):
     )
     timestamp: Timestamp
     reason: str | None = Field(
-        None, exclude_if=is_none, json_schema_extra=never_null, description="Why the credits were given."
+        None, exclude_if=is_none, json_schema_extra=never_null, description="Why the credits were given or taken back."
     )
 
 

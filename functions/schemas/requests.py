@@ -60,13 +60,21 @@ class QuoteOrder(GenerationOptions):
     """An image to price."""
 
 
-class GrantOrder(Body):
-    """Credits to give."""
+class CreditsOrder(Body):
+    """What an admin orders for a user's balance."""
 
     user_id: UserId
     credits: int = Field(ge=1, le=1_000_000_000, examples=[25])
     reason: str = Field(min_length=1, max_length=500, description="Kept in the ledger.", examples=["Order 1"])
     idempotency_key: IdempotencyKey = Field(validation_alias=KEY_HEADER)
+
+
+class GrantOrder(CreditsOrder):
+    """Credits to give."""
+
+
+class RevocationOrder(CreditsOrder):
+    """Credits to take back."""
 
 
 class GenerationQuery(QueryString):

@@ -4,12 +4,14 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, NewType
 
 # The server's exact time of a write or a read, in nanoseconds since 1970. Only ever compared and handed back.
 Version = NewType("Version", int)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Firestore reserves these as document ids: https://firebase.google.com/docs/firestore/quotas#limits
 _RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
 
@@ -49,11 +51,18 @@ class Document:
         """The document's fields; none if it does not exist."""
         return self.data or {}
 
+    @property
+    def read_at(self) -> datetime:
+        """When it was read, by the server's clock. Clocks of instances differ, so nothing else is "now"."""
+        assert self.read_time is not None, "it was read, and not only known from a write"
+        return _EPOCH + timedelta(microseconds=self.read_time // 1000)
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """Documents of one collection that match every (field, operator, value), ordered by a field, if any, then the id.
 
+    With `everywhere`, `collection` is only a name, and all collections of that name are meant, whatever is above them.
     Operators are ==, <, <=, > and >=. `after` is the last document of the page before. A query with both an equality
     and an order needs a composite index in firestore.indexes.json; the emulator does not require one.
     """
@@ -64,6 +73,7 @@ class Query:
     descending: bool = False
     after: Document | None = None
     limit: int | None = None
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Messages:
         parent, _, collection_id = f"{self._prefix}{query.collection}".rpartition("/")
         request = RunQueryRequest(parent=parent)
         structured = request.structured_query
-        structured.from_.add(collection_id=collection_id)
+        structured.from_.add(collection_id=collection_id, all_descendants=query.everywhere)
         _fill_filters(structured, query.where)
         self._fill_order(structured, query)
         if query.limit is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 
@@ -12,6 +13,9 @@ from store.documents import Document, Query, Version
 from store.retries import DEFAULT_POLICY, Attempts, RetryPolicy, persist
 
 T = TypeVar("T")
+
+# Only asked for to learn when the server read it.
+_ANY_DOCUMENT = "clock/now"
 
 
 class Reader:
@@ -34,6 +38,10 @@ class Reader:
     def read_one(self, path: str, deadline: Deadline = NO_DEADLINE) -> Document:
         """Reads one document in one round trip."""
         return self.read([path], deadline)[path]
+
+    def now(self, deadline: Deadline = NO_DEADLINE) -> datetime:
+        """A moment after everything that is committed by now, by the server's clock; one round trip."""
+        return self.read_one(_ANY_DOCUMENT, deadline).read_at + timedelta(microseconds=1)
 
     def query(self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None) -> list[Document]:
         """Runs a query in one round trip; as of `read_time` if that is given."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.assembly import audit_of
 from tests.support.budget import CROWD
 from tests.support.contract import error_of, order
 from tests.support.identities import signed_in
@@ -109,10 +110,8 @@ def test_the_imported_data_is_the_seed(imported: Project) -> None:
     found = [path for path in imported.everything() if path.count("/") == 1 and path.startswith(shipped)]
     # The tests of the rules, which may run at the same time, add options of their own to this project.
     names = {path for path in found if "/rules-" not in path}
-    expected = Project.seeded()
-    expected.add_user(100, "testUser1")
-    expected.add_user(10, "testUser2")
-    assert names == set(expected.everything())
+    assert names == {*Project.seeded().everything(), "users/testUser1", "users/testUser2"}
+    assert [audit_of(imported).of_user(user_id).violations for user_id in ("testUser1", "testUser2")] == [[], []]
 
 
 def test_the_accounts_can_sign_in() -> None:

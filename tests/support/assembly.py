@@ -1,8 +1,6 @@
-"""The services and the endpoint as main.py builds them, with other settings, another clock, another connection."""
+"""The services and the endpoint as main.py builds them, with other settings or another connection."""
 
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import config
@@ -16,12 +14,6 @@ from tests.support.calls import InProcess
 from tests.support.projects import Project
 from tests.support.servers import TEST_SETTINGS
 
-LEASE_SECONDS = 600.0
-
-
-def clock_ahead(seconds: float) -> Callable[[], datetime]:
-    return lambda: datetime.now(UTC) + timedelta(seconds=seconds)
-
 
 def settings_of(project: Project, **settings: str) -> Settings:
     """The settings of tests on this project, but for these changes."""
@@ -32,15 +24,13 @@ def settings_of(project: Project, **settings: str) -> Settings:
 def assembled(
     project: Project,
     connection: Connection | None = None,
-    later_seconds: float = 0.0,
     settings: Settings | None = None,
     **overrides: Any,
 ) -> Services:
-    """Services on a project, whose clock is `later_seconds` ahead; the overrides are those of services.build."""
+    """Services on a project; the overrides are those of services.build."""
     return services.build(
         settings or settings_of(project),
         connect=lambda: connection or project.connection,
-        clock=clock_ahead(later_seconds),
         **overrides,
     )
 
@@ -51,6 +41,6 @@ def in_process(project: Project, connection: Connection | None = None, /, **chan
     return InProcess(Endpoint.build(settings, assembled(project, connection, settings=settings)))
 
 
-def audit_of(project: Project, later_seconds: float = 0.0) -> Audit:
-    """The audit of a project's ledger, by a clock that is `later_seconds` ahead."""
-    return Audit(Store(lambda: project.connection), clock_ahead(later_seconds))
+def audit_of(project: Project) -> Audit:
+    """The audit of a project's ledger."""
+    return Audit(Store(lambda: project.connection))

@@ -12,6 +12,9 @@ STORMS = 200 if THOROUGH else 10
 LEDGER_HISTORIES = 1_000 if THOROUGH else 40
 LEDGER_STEPS = 30
 
+# Of the changes by hand of a stored history every n-th is made.
+AUDIT_STRIDE = 1 if THOROUGH else 11
+
 # Made-up requests to each function: some derived from the description, more of raw bytes, and those with tokens. Of
 # the requests that are odd in one thing every n-th is sent.
 DESCRIBED_REQUESTS = 130 if THOROUGH else 10

@@ -14,17 +14,20 @@ import config
 import services
 from credits import documents
 from credits.audit import Audit
-from credits.grants import Grants
+from credits.grants import MAX_GRANTED_CREDITS, Grants
 from credits.history import History
 from credits.keys import id_for_key
 from credits.ledger import Ledger
+from credits.orders import Order
 from credits.reservations import Purchase, Reservation
+from credits.revocations import Revocations
 from errors import ApiError, Unauthenticated
 from images.model import ImageModel, ImageOrder
-from store import NO_DEADLINE, Deadline, RetryPolicy, StoreError
+from store import NO_DEADLINE, Commit, Deadline, RetryPolicy, Store, StoreError, Write
 from tests.support.memory import Hook, MemoryStore
 
 LEASE_SECONDS = 600.0
+OPENING_REASON = "Opening balance."
 IMAGE_URL = "https://images.example.com/1.png"
 PURCHASE = Purchase("ann", "model-a", "anime", "neon", "1024x1024", None)
 # What Backend sells; it costs 1 credit.
@@ -101,30 +104,26 @@ class Books:
     ledger: Ledger = field(init=False)
     grants: Grants = field(init=False)
     history: History = field(init=False)
+    revocations: Revocations = field(init=False)
     audit: Audit = field(init=False)
     new_key: Callable[[], str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock, self.policy)
-        self.ledger = Ledger(self.store, self.clock, counter_ids("attempt"), LEASE_SECONDS, self.max_pending)
+        self.ledger = Ledger(self.store, counter_ids("attempt"), LEASE_SECONDS, self.max_pending)
         self.grants = Grants(self.store, counter_ids("grant-attempt"))
+        self.revocations = Revocations(self.store, counter_ids("revocation-attempt"))
         self.history = History(self.store)
-        self.audit = Audit(self.store, self.clock)
+        self.audit = Audit(self.store)
         self.new_key = counter_ids("key")
 
-    def rival(self, skew_seconds: float = 0.0) -> Ledger:
-        """The ledger of another process on the same documents, whose clock differs."""
-        return Ledger(
-            self.store.beside(),
-            lambda: self.clock() + timedelta(seconds=skew_seconds),
-            counter_ids("rival-attempt"),
-            LEASE_SECONDS,
-            self.max_pending,
-        )
+    def rival(self) -> Ledger:
+        """The ledger of another process on the same documents."""
+        return Ledger(self.store.beside(), counter_ids("rival-attempt"), LEASE_SECONDS, self.max_pending)
 
     def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:
-        """Gives a user this balance without a ledger entry, as somebody with the console would."""
-        self.store.put(documents.user_path(user_id), {"credits": credits})
+        """A user with this balance: good ones by a grant, bad ones as somebody with the console would store them."""
+        add_user(self.store, user_id, credits)
         return user_id
 
     def balance(self, user_id: str = "ann") -> Any:
@@ -151,6 +150,16 @@ class Books:
         outcome = self.ledger.reserve(purchase, key or self.new_key(), price, signup_credits, deadline)
         assert isinstance(outcome, Reservation)
         return outcome
+
+
+def add_user(store: Store, user_id: str, credits: Any) -> None:
+    """Gives a new user these credits by a grant; stores what cannot be granted as somebody with the console would."""
+    path = documents.user_path(user_id)
+    if type(credits) is int and 0 < credits <= MAX_GRANTED_CREDITS:
+        Grants(store, counter_ids("opening")).grant(Order.with_key("opening", user_id, credits, OPENING_REASON))
+    else:
+        write = Write(path, {"credits": credits}, merges=True)
+        store.transact([path], lambda read: Commit([write], lambda versions: None))
 
 
 def key_with_id_before(prefix: str, user_id: str = "ann") -> str:
@@ -188,7 +197,6 @@ class Backend:
             connect=self.store.connect,
             policy=impatient(self.stopwatch),
             models={"model-a": model},
-            clock=self.clock,
             monotonic=self.stopwatch,
         )
 
@@ -197,7 +205,7 @@ class Backend:
         return Deadline.after(seconds, self.stopwatch)
 
     def add_user(self, user_id: str = "ann", credits: Any = 10) -> str:
-        self.store.put(documents.user_path(user_id), {"credits": credits})
+        add_user(self.store, user_id, credits)
         return user_id
 
     def balance(self, user_id: str = "ann") -> Any:
@@ -205,7 +213,7 @@ class Backend:
 
     def violations(self, user_id: str = "ann") -> list[str]:
         """What the audit finds in a user's documents."""
-        return Audit(self.store, self.clock).of_user(user_id)
+        return Audit(self.store).of_user(user_id).violations
 
 
 class KnownTokens:

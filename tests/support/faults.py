@@ -26,13 +26,13 @@ from credits.documents import DEDUCTION
 from credits.grants import Grants
 from credits.ledger import Ledger
 from errors import ApiError, GenerationFailed
-from handlers import Call, Caller, Ok, Services, create_generation_request, grant_credits
+from handlers import Call, Caller, Ok, Services, create_generation_request, grant_credits, revoke_credits
 from images.model import ImageOrder
 from schemas.fields import KEY_HEADER
 from schemas.replies import GenerationReply
-from schemas.requests import GenerationOrder, GrantOrder
+from schemas.requests import GenerationOrder, GrantOrder, RevocationOrder
 from store import NO_DEADLINE, Deadline
-from tests.support.assembly import LEASE_SECONDS, assembled, audit_of, settings_of
+from tests.support.assembly import assembled, audit_of, settings_of
 from tests.support.contract import order
 from tests.support.projects import Project
 from tests.support.rpcs import Interceptor, hooked_connection
@@ -41,7 +41,7 @@ from tests.support.shop import reserved
 OPENING_CREDITS = 10
 COST_CREDITS = 1
 GRANTED_CREDITS = 5
-AFTER_LEASE_SECONDS = LEASE_SECONDS + 60
+REVOKED_CREDITS = 4
 CHILD_SECONDS = 60
 _FORKING = threading.Lock()
 
@@ -84,7 +84,7 @@ class Case:
     ledger_type: type[Ledger] = Ledger
     grants_type: Callable[[Grants], Grants] | None = None
 
-    def services(self, around: Interceptor | None = None, later_seconds: float = 0.0) -> Services:
+    def services(self, around: Interceptor | None = None) -> Services:
         host = os.environ["FIRESTORE_EMULATOR_HOST"]
         connection = hooked_connection(self.project.id, host, around) if around else None
         scenario = SCENARIOS[self.scenario]
@@ -93,7 +93,7 @@ class Case:
             AI_FAILURE_RATE="1" if self.scenario == "failure" else "0",
             SIGNUP_CREDITS="0" if scenario.has_account else str(OPENING_CREDITS),
         )
-        services = assembled(self.project, connection, later_seconds, settings, ledger_type=self.ledger_type)
+        services = assembled(self.project, connection, settings, ledger_type=self.ledger_type)
         return services if self.grants_type is None else replace(services, grants=self.grants_type(services.grants))
 
     def ask(self, services: Services) -> str:
@@ -124,6 +124,13 @@ def _grant(case: Case, services: Services) -> str:
     return "granted"
 
 
+def _revoke(case: Case, services: Services) -> str:
+    body = {"userId": case.user_id, "credits": REVOKED_CREDITS, "reason": "a fault test", KEY_HEADER: case.key}
+    order = RevocationOrder.model_validate(body)
+    revoke_credits(order, Call(Caller("root", is_admin=True), NO_DEADLINE), services)
+    return "revoked"
+
+
 def _ask(case: Case, services: Services) -> str:
     return case.ask(services)
 
@@ -133,7 +140,8 @@ def _buy_slowly(case: Case, services: Services) -> str:
 
     class Slow:
         def generate(self, order: ImageOrder, deadline: Deadline) -> str:
-            case.services(later_seconds=AFTER_LEASE_SECONDS).ledger.release_expired()
+            case.project.expire_leases()
+            case.services().ledger.release_expired()
             return SimulatedModel("model-a", 0.0, lambda: 0.0).generate(order, deadline)
 
     return case.ask(replace(services, models={"model-a": Slow()}))
@@ -146,6 +154,13 @@ def _release(case: Case, services: Services) -> str:
 
 def _reserve_only(case: Case) -> None:
     reserved(case.services().ledger, case.user_id, case.key)
+    case.project.expire_leases()
+
+
+def _buy_and_delete_account(case: Case) -> None:
+    ledger = case.services().ledger
+    ledger.complete(reserved(ledger, case.user_id, "before"), "https://images.example.com/before.png")
+    case.project.remove(f"users/{case.user_id}")
 
 
 @dataclass(frozen=True)
@@ -154,7 +169,6 @@ class Scenario:
 
     prepare: Callable[[Case], object] = lambda case: None
     act: Callable[[Case, Services], str] = _ask
-    later_seconds: float = 0.0
     ask: Callable[[Case, Services], str] = _buy_image
     has_account: bool = True
     granted_credits: int = 0
@@ -164,10 +178,14 @@ SCENARIOS = {
     "success": Scenario(),
     "failure": Scenario(),
     "replay": Scenario(prepare=lambda case: case.ask(case.services())),
-    "release": Scenario(prepare=_reserve_only, act=_release, later_seconds=AFTER_LEASE_SECONDS),
+    "release": Scenario(prepare=_reserve_only, act=_release),
     "late finish": Scenario(act=_buy_slowly),
     "first call": Scenario(has_account=False),
     "grant": Scenario(ask=_grant, granted_credits=GRANTED_CREDITS),
+    "revocation": Scenario(ask=_revoke, granted_credits=-REVOKED_CREDITS),
+    "grant to a deleted account": Scenario(
+        prepare=_buy_and_delete_account, ask=_grant, granted_credits=GRANTED_CREDITS - OPENING_CREDITS + COST_CREDITS
+    ),
     "grant to a new user": Scenario(ask=_grant, granted_credits=GRANTED_CREDITS - OPENING_CREDITS, has_account=False),
 }
 
@@ -193,10 +211,10 @@ def problems_after(case: Case, fault: Fault) -> list[str]:
 def problems_when_settled(case: Case, told: list[str]) -> list[str]:
     """What is wrong after the client retried, the lease ran out, the sweep ran and the client retried again."""
     told.append(case.ask(case.services()))
-    later = case.services(later_seconds=AFTER_LEASE_SECONDS)
-    later.ledger.release_expired()
-    told.append(case.ask(later))
-    problems = audit_of(case.project, AFTER_LEASE_SECONDS).of_user(case.user_id)
+    case.project.expire_leases()
+    case.services().ledger.release_expired()
+    told.append(case.ask(case.services()))
+    problems = audit_of(case.project).of_user(case.user_id).violations
     sold = _paid_for(case)
     if len(sold) > 1:
         problems.append(f"{len(sold)} images were paid for")
@@ -206,7 +224,7 @@ def problems_when_settled(case: Case, told: list[str]) -> list[str]:
     problems += [f"the client got {answer}, unpaid" for answer in told if _is_image(answer) and answer not in sold]
     if "failed" in told and sold:
         problems.append("the client was told of a failure and paid for an image")
-    if not (_is_image(told[-1]) or told[-1] in ("failed", "granted")):
+    if not (_is_image(told[-1]) or told[-1] in ("failed", "granted", "revoked")):
         problems.append(f"the client's last retry was told {told[-1]}")
     return problems
 
@@ -293,7 +311,7 @@ def prepared(
 
 def act(case: Case, around: Interceptor) -> str:
     scenario = SCENARIOS[case.scenario]
-    return scenario.act(case, case.services(around, scenario.later_seconds))
+    return scenario.act(case, case.services(around))
 
 
 def _killed(case: Case, fault: Fault) -> list[str]:

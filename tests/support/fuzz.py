@@ -186,6 +186,7 @@ def operations(shop: Shop) -> dict[str, Operation]:
         schemas[name]["required"].append("userId")
         schemas[name]["properties"] |= {**options, "model": {"enum": [*MODEL_NAMES]}, "userId": {"const": "rich"}}
     schemas["GrantOrder"]["properties"] |= {"userId": {"enum": ["rich", "newcomer"]}, "credits": {"enum": [1, 1_000]}}
+    schemas["RevocationOrder"]["properties"] |= {"userId": {"const": "rich"}, "credits": {"enum": [1, 2]}}
     existing = {
         "/getGenerationRequest": {"generationRequestId": [shop.completed_id, shop.failed_id]},
         "/listGenerationRequests": {"userId": ["reader"], "pageToken": [shop.request_token]},

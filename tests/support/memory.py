@@ -76,11 +76,11 @@ class _Documents:
     clock: Callable[[], datetime]
     lock: threading.RLock = field(default_factory=threading.RLock)
     history: dict[str, list[tuple[Version, Data | None]]] = field(default_factory=dict)
-    last_commit: datetime = _EPOCH
+    now: datetime = _EPOCH
 
     def read(self, path: str, as_of: Version | None = None) -> Document:
         with self.lock:
-            read_time = _version(self.last_commit) if as_of is None else as_of
+            read_time = self._read_time() if as_of is None else as_of
             states = (state for state in reversed(self.history.get(path, [])) if state[0] <= read_time)
             version, data = next(states, (read_time, None))
             if data is None:
@@ -89,6 +89,7 @@ class _Documents:
 
     def all(self, as_of: Version | None = None, collection: str | None = None) -> list[Document]:
         with self.lock:
+            as_of = self._read_time() if as_of is None else as_of
             paths = [path for path in self.history if collection in (None, path.rpartition("/")[0])]
             return [self.read(path, as_of) for path in paths]
 
@@ -114,9 +115,14 @@ class _Documents:
         self.history.setdefault(write.path, []).append((version, new))
         return version
 
+    def _read_time(self) -> Version:
+        self.now = max(self.now, self.clock())
+        return _version(self.now)
+
     def _commit_time(self) -> datetime:
-        self.last_commit = max(self.last_commit + _MICROSECOND, self.clock())
-        return self.last_commit
+        # After everything that was read or committed.
+        self.now = max(self.now + _MICROSECOND, self.clock())
+        return self.now
 
 
 class _MemoryConnection(Connection):
@@ -150,7 +156,8 @@ class _MemoryConnection(Connection):
         """Breaks, if `after_rpc` breaks it, when its documents have arrived."""
         self._before("RunQuery", timeout_seconds)
         self._store.queries.append(query)
-        yield from page(query, self._store.documents.all(read_time, query.collection))
+        collection = None if query.everywhere else query.collection
+        yield from page(query, self._store.documents.all(read_time, collection))
         self._store.after_rpc("RunQuery")
 
     def _before(self, name: str, timeout_seconds: float) -> None:

@@ -32,11 +32,13 @@ def page(query: Query, documents: Sequence[Document]) -> list[Document]:
 
 
 def _sort_key(name: str | None) -> Callable[[Document], Any]:
-    return lambda document: (_order(document.fields.get(name)) if name else (), document.id)
+    return lambda document: (_order(document.fields.get(name)) if name else (), document.path.split("/"))
 
 
 def _matches(query: Query, document: Document) -> bool:
-    if not document.exists or document.path != f"{query.collection}/{document.id}":
+    collection = document.path.rpartition("/")[0]
+    name = collection.rpartition("/")[2] if query.everywhere else collection
+    if not document.exists or name != query.collection:
         return False
     if query.order_by is not None and query.order_by not in document.fields:
         return False

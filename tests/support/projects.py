@@ -13,7 +13,8 @@ import requests
 from google.cloud import firestore
 
 import store
-from store import Connection
+from store import Connection, Store
+from tests.support.builders import OPENING_REASON, add_user
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -66,10 +67,23 @@ class Project:
         batch.commit()
 
     def add_user(self, credits: Any = 100, user_id: str | None = None) -> str:
-        """Creates a user with this value as the balance, good or bad."""
+        """Creates a user with this balance: a good one by a grant, a bad one as somebody with the console would."""
         user_id = user_id or f"user-{uuid.uuid4().hex[:8]}"
-        self.put(f"users/{user_id}", {"credits": credits})
+        add_user(Store(lambda: self.connection), user_id, credits)
         return user_id
+
+    def expire_leases(self) -> None:
+        """Lets the leases of all pending requests have ended an hour ago."""
+        ended_at = datetime.now(UTC) - timedelta(hours=1)
+        pending = self.client.collection("generationRequests").where(
+            filter=firestore.FieldFilter("status", "==", "pending")
+        )
+        for snapshot in pending.stream():
+            if "leaseExpiresAt" not in (snapshot.to_dict() or {}):
+                continue
+            self.change(snapshot.reference.path, leaseExpiresAt=ended_at)
+            lease = self.client.field_path("leases", snapshot.id)
+            self.client.document(f"inFlight/{snapshot.get('userId')}").update({lease: ended_at})
 
     def add_history(self, user_id: str, entries: int, final_credits: int = 0) -> list[str]:
         """Adds so many deductions of one credit, the last of which leaves `final_credits`; their ids, oldest first.
@@ -111,9 +125,10 @@ class Project:
         return (self.get(f"users/{user_id}") or {}).get("credits")
 
     def entries(self, user_id: str) -> list[dict[str, Any]]:
-        """A user's ledger, oldest first; entries of one commit by their ids."""
+        """A user's ledger without what add_user granted, oldest first; entries of one commit by their ids."""
         query = self.client.collection(f"users/{user_id}/transactions").order_by("timestamp")
-        return [{"id": snapshot.id, **(snapshot.to_dict() or {})} for snapshot in query.stream()]
+        found = [{"id": snapshot.id, **(snapshot.to_dict() or {})} for snapshot in query.stream()]
+        return [entry for entry in found if entry.get("reason") != OPENING_REASON]
 
     def requests_of(self, user_id: str) -> list[dict[str, Any]]:
         query = self.client.collection("generationRequests").where(

@@ -41,6 +41,7 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
         "openapi": "http",
         "quoteGeneration": "http",
         "releaseExpiredReservations": "schedule",
+        "revokeCredits": "http",
         "scheduleWeeklyReport": "schedule",
     }
 

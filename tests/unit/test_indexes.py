@@ -11,6 +11,7 @@ import pytest
 
 import handlers
 from credits.audit import Audit
+from credits.orders import Order
 from handlers import Call, Caller
 from schemas.requests import CreditsQuery, GenerationOrder, GenerationsQuery
 from store import NO_DEADLINE, Query
@@ -55,7 +56,8 @@ def queries_of_the_code() -> list[Query]:
     reporting = backend.services.reporting()
     reporting.make_now()
     reporting.read(None)
-    list(Audit(backend.store, backend.clock).of_all_users())
+    backend.services.grants.grant(Order.with_key("key", "bob", 5, "because"))
+    list(Audit(backend.store).of_all_users())
     return backend.store.queries
 
 

@@ -91,9 +91,8 @@ def test_reporting_is_made_once_and_only_when_it_is_needed() -> None:
     assert backend.services.reporting() is backend.services.reporting()
 
 
-def test_ids_are_unique_and_the_clock_is_aware() -> None:
+def test_ids_are_unique() -> None:
     """An id is a plain document id."""
     assert len({services.new_id() for _ in range(1_000)}) == 1_000
     assert services.new_id().isalnum()
-    assert services.utc_now().tzinfo is UTC
     assert Deadline.after(1).left_seconds <= 1

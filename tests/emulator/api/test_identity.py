@@ -44,6 +44,12 @@ OPERATIONS = [
         body=lambda user_id: {"userId": user_id, "credits": 5, "reason": "test"},
         admins_only=True,
     ),
+    Operation(
+        "revokeCredits",
+        "POST",
+        body=lambda user_id: {"userId": user_id, "credits": 5, "reason": "test"},
+        admins_only=True,
+    ),
     Operation("getWeeklyReport", "POST", admins_only=True),
     Operation("getWeeklyReport", "GET", admins_only=True),
 ]
@@ -84,7 +90,7 @@ def api(people: People) -> InProcess:
 
 
 def call(api: InProcess, operation: Operation, user_id: str, headers: dict[str, str]) -> requests.Response:
-    if operation.function == "grantCredits":
+    if operation.function in ("grantCredits", "revokeCredits"):
         headers = {**headers, "Idempotency-Key": "table"}
     body = operation.body(user_id) if operation.body(user_id) else None
     return api.of(operation.function).call(

@@ -60,6 +60,7 @@ def test_each_line_of_a_failure_has_its_trace_and_its_generation(
 ) -> None:
     """Reserved, refunded and failed: each line has both ids and nothing of the prompt."""
     user_id = common_project.add_user(10)
+    capsys.readouterr()
     create = in_process(common_project, AI_FAILURE_RATE="1").of(CREATE)
     answer = create.post(order(user_id, prompt=PROMPT), TRACED)
     said = "".join(capsys.readouterr())

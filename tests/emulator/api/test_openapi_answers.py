@@ -10,7 +10,7 @@ import requests
 
 import store
 from config import FIRESTORE_HOST
-from credits.grants import Grant
+from credits.orders import Order
 from tests.support.assembly import assembled, in_process
 from tests.support.calls import Function
 from tests.support.contract import order
@@ -20,6 +20,7 @@ from tests.support.servers import EVERY_FUNCTION, FunctionServer
 from tests.support.shop import OLDER_REPORT_ID, Shop, reserved
 
 API = Description()
+GRANTING, REVOKING = "grantCredits", "revokeCredits"
 CREATE = "createGenerationRequest"
 # The real server, which wants no token; the others answer in this process.
 OPEN = "open"
@@ -36,7 +37,8 @@ def shop(shared_project: Project) -> Shop:
         shared_project.add_user(credits, user_id)
     services = assembled(shared_project)
     reserved(services.ledger, "busy", "pending")
-    services.grants.grant(Grant("rich", GRANT["credits"], GRANT["reason"], granted_by=None), "granted")
+    services.grants.grant(Order.with_key("granted", "rich", GRANT["credits"], GRANT["reason"]))
+    services.revocations.revoke(Order.with_key("revoked", "rich", GRANT["credits"], GRANT["reason"]))
     shared_project.put("generationRequests/broken", {"userId": "broken", "status": "odd"})
     return opened
 
@@ -79,9 +81,9 @@ def purchase(status: int, user_id: str, key: str | None = None, **its: Any) -> C
     return Case(status, "POST", CREATE, body=order(user_id), headers=headers, **its)
 
 
-def grant(status: int, key: str | None, reason: str | None = None, **changes: Any) -> Case:
+def adjust(function: str, status: int, key: str | None, reason: str | None = None, **changes: Any) -> Case:
     headers = {"Idempotency-Key": key} if key else {}
-    return Case(status, "POST", "grantCredits", body={**GRANT, **changes}, headers=headers, reason=reason)
+    return Case(status, "POST", function, body={**GRANT, **changes}, headers=headers, reason=reason)
 
 
 VALID_QUERIES = {
@@ -89,7 +91,7 @@ VALID_QUERIES = {
     "listGenerationRequests": "userId=reader",
     "getUserCredits": "userId=reader",
 }
-VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), "grantCredits": GRANT}
+VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), GRANTING: GRANT, REVOKING: GRANT}
 READ = {**VALID_QUERIES, "getWeeklyReport": "", "openapi": ""}
 METHODS = [(function, method) for function, methods in API.methods.items() for method in sorted(methods)]
 EVERYWHERE = [
@@ -169,11 +171,17 @@ OWN = [
     Case(200, "GET", "getUserCredits", "userId=reader&pageToken={entry_token}"),
     Case(404, "GET", "getUserCredits", "userId=nobody"),
     Case(500, "GET", "getUserCredits", "userId=broken"),
-    grant(200, "granted"),
-    grant(200, "to-a-newcomer", userId="newcomer"),
-    grant(400, None, "INVALID_REQUEST"),
-    grant(422, "granted", "IDEMPOTENCY_MISMATCH", credits=6),
-    grant(500, "to-a-broken-balance", userId="broken"),
+    adjust(GRANTING, 200, "granted"),
+    adjust(GRANTING, 200, "to-a-newcomer", userId="newcomer"),
+    adjust(GRANTING, 400, None, "INVALID_REQUEST"),
+    adjust(GRANTING, 422, "granted", "IDEMPOTENCY_MISMATCH", credits=6),
+    adjust(GRANTING, 500, "to-a-broken-balance", userId="broken"),
+    adjust(REVOKING, 200, "revoked"),
+    adjust(REVOKING, 200, "from-nothing", userId="poor"),
+    adjust(REVOKING, 400, None, "INVALID_REQUEST"),
+    adjust(REVOKING, 404, "from-nobody", userId="nobody"),
+    adjust(REVOKING, 422, "revoked", "IDEMPOTENCY_MISMATCH", credits=6),
+    adjust(REVOKING, 500, "from-a-broken-balance", userId="broken"),
     Case(200, "GET", "getWeeklyReport"),
     Case(200, "GET", "getWeeklyReport", f"reportId={OLDER_REPORT_ID}"),
     Case(200, "GET", "getWeeklyReport", f"reportId={OLDER_REPORT_ID}&format=html"),
@@ -235,7 +243,7 @@ def test_a_report_of_today_is_not_described_as_an_older_one(servers: Mapping[str
 
 def test_an_earlier_answer_says_so(servers: Mapping[str, Functions], shop: Shop) -> None:
     """Idempotent-Replayed comes with the second answer to a key, a failure's too, and not with the first."""
-    for case in (purchase(200, "rich", key="twice"), grant(200, "twice")):
+    for case in (purchase(200, "rich", key="twice"), adjust(GRANTING, 200, "twice"), adjust(REVOKING, 200, "twice")):
         first, second = sent(servers, shop, case), sent(servers, shop, case)
         assert "Idempotent-Replayed" not in first.headers
         assert second.headers["Idempotent-Replayed"] == "true"

@@ -20,7 +20,7 @@ from tests.support.shop import OLDER_REPORT_ID, Key, Shop, serving
 OPEN, AUTH = "open", "auth"
 # What a log must not hold.
 FAULTS = "internal error|broken document|Traceback|Worker"
-WITH_AUTH = ("createGenerationRequest", "getGenerationRequest", "getUserCredits", "grantCredits")
+WITH_AUTH = ("createGenerationRequest", "getGenerationRequest", "getUserCredits", "grantCredits", "revokeCredits")
 Documents = Mapping[str, Mapping[str, Any]]
 
 
@@ -50,6 +50,7 @@ def targets(shop: Shop) -> list[Target]:
         Target("listGenerationRequests", "GET", {**page, "status": ["completed"], "pageToken": [shop.request_token]}),
         Target("getUserCredits", "GET", {**page, "pageToken": [shop.entry_token]}),
         Target("grantCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
+        Target("revokeCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("getWeeklyReport", "GET", {"reportId": [OLDER_REPORT_ID], "format": ["json", "html"]}),
         Target("openapi", "GET"),
     ]
@@ -76,7 +77,7 @@ def test_made_up_requests_get_described_answers_and_write_nothing_else(
     assert outcome.statuses.total() >= MIN_FUZZ_REQUESTS
     assert [line for log in logs for line in log.splitlines() if re.search(FAULTS, line)] == []
     assert_written(before, after, outcome)
-    assert [*filter(None, (problems for _, problems in audit_of(project).of_all_users()))] == []
+    assert [problem for each in audit_of(project).of_all_users() for problem in each.violations] == []
 
 
 def stored(project: Project) -> Documents:
@@ -92,6 +93,7 @@ def assert_written(before: Documents, after: Documents, outcome: Outcome) -> Non
     # By id, since a replay changes nothing.
     purchases = {body["generationRequestId"]: body for body in bodies(outcome, "createGenerationRequest")}
     grants = {body["transactionId"]: body for body in bodies(outcome, "grantCredits")}
+    revocations = {body["transactionId"]: body for body in bodies(outcome, "revokeCredits")}
     for request_id, body in purchases.items():
         request = after[f"generationRequests/{request_id}"]
         assert (request["status"], request["cost"]) == ("completed", body["deductedCredits"])
@@ -100,6 +102,12 @@ def assert_written(before: Documents, after: Documents, outcome: Outcome) -> Non
     for entry_id, body in grants.items():
         new |= {f"grants/{entry_id.removesuffix('-grant')}", f"users/{body['userId']}/transactions/{entry_id}"}
         balances[f"users/{body['userId']}"] += body["grantedCredits"]
+    for entry_id, body in revocations.items():
+        new |= {
+            f"revocations/{entry_id.removesuffix('-revocation')}",
+            f"users/{body['userId']}/transactions/{entry_id}",
+        }
+        balances[f"users/{body['userId']}"] -= body["revokedCredits"]
     kept = {path: its for path, its in after.items() if not is_user(path) and not path.startswith("inFlight/")}
     assert kept.keys() - before.keys() == new
     assert {path: its for path, its in kept.items() if path not in new} == {

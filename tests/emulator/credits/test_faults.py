@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from credits.grants import Grant, Granted, Grants
+from credits.grants import Granted, Grants
 from credits.ledger import Ledger
+from credits.orders import Order
 from credits.reservations import Reservation
 from store import NO_DEADLINE, Commit, Deadline, Document, Look, Store, Write
 from tests.support import faults
@@ -143,8 +144,8 @@ class GrantsAnew(Grants):
     def __init__(self, real: Grants) -> None:
         self._real = real
 
-    def grant(self, grant: Grant, idempotency_key: str, deadline: Deadline = NO_DEADLINE) -> Granted:
-        return self._real.grant(grant, f"{idempotency_key}{random.random()}", deadline)
+    def grant(self, order: Order, deadline: Deadline = NO_DEADLINE) -> Granted:
+        return self._real.grant(replace(order, id=f"{order.id}{random.random()}"), deadline)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_grant_adds_credits_and_says_who_gave_them(
             "reason": "order 7",
         }
         assert common_project.balance(user_id) == opening + 5
-        assert audit_of(common_project).of_user(user_id) == []
+        assert audit_of(common_project).of_user(user_id).violations == []
 
 
 def test_twenty_grants_with_one_key_are_one(
@@ -79,20 +79,22 @@ def test_twenty_grants_with_one_key_are_one(
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == CALLERS - 1
     assert common_project.balance(user_id) == 6
     assert len(common_project.entries(user_id)) == 1
-    assert audit_of(common_project).of_user(user_id) == []
+    assert audit_of(common_project).of_user(user_id).violations == []
 
 
 def test_a_key_is_for_one_grant_only(grant_credits: Function, admin: Account, common_project: Project) -> None:
-    """Another user, amount or reason under the same key gets 422; another admin's same key is another grant."""
+    """Another amount or reason under the same key gets 422; another admin's same key is the same grant."""
     ann, bob = common_project.add_user(1), common_project.add_user(1)
     assert grant(grant_credits, admin, "mine", userId=ann).status_code == 200
-    for changes in ({"userId": bob}, {"userId": ann, "credits": 6}, {"userId": ann, "reason": "other"}):
-        error = error_of(grant(grant_credits, admin, "mine", **changes))
-        assert (error["code"], error["details"]["reason"]) == (422, "IDEMPOTENCY_MISMATCH")
-    assert (common_project.balance(ann), common_project.balance(bob)) == (6, 1)
     second = Account.new(common_project.id, is_admin=True)
-    assert grant(grant_credits, second, "mine", userId=bob).status_code == 200
-    assert common_project.balance(bob) == 6
+    for caller in (admin, second):
+        for changes in ({"credits": 6}, {"reason": "other"}):
+            error = error_of(grant(grant_credits, caller, "mine", userId=ann, **changes))
+            assert (error["code"], error["details"]["reason"]) == (422, "IDEMPOTENCY_MISMATCH")
+    again = grant(grant_credits, second, "mine", userId=ann)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert grant(grant_credits, admin, "mine", userId=bob).status_code == 200
+    assert (common_project.balance(ann), common_project.balance(bob)) == (6, 6)
 
 
 BAD_GRANTS: list[tuple[str | None, dict[str, Any], list[str]]] = [
@@ -139,11 +141,17 @@ def test_a_balance_without_room_refuses_the_grant(
     assert common_project.balance(user_id) == 2**53 - 3
 
 
-def test_a_deleted_balance_is_not_begun_anew(grant_credits: Function, admin: Account, common_project: Project) -> None:
-    """If only the ledger of a user is left, a grant would start a second one in it: 500, and nothing is written."""
-    user_id = common_project.add_user(1)
-    assert grant(grant_credits, admin, f"first-{user_id}", userId=user_id).status_code == 200
+def test_a_grant_opens_a_deleted_account_anew(grant_credits: Function, admin: Account, common_project: Project) -> None:
+    """From zero: the ledger first says what was lost; the user sees both, and the audit finds nothing wrong."""
+    user_id = common_project.add_user(7)
     common_project.remove(f"users/{user_id}")
-    before = common_project.everything()
-    assert error_of(grant(grant_credits, admin, f"second-{user_id}", userId=user_id))["code"] == 500
-    assert common_project.everything() == before
+    assert grant(grant_credits, admin, f"anew-{user_id}", userId=user_id).json()["currentCredits"] == 5
+    lost, granted = common_project.entries(user_id)
+    assert (lost["type"], lost["credits"], lost["balanceAfter"], lost["reason"]) == (
+        "revocation",
+        7,
+        0,
+        "The account was deleted.",
+    )
+    assert (granted["balanceAfter"], granted["timestamp"]) == (5, lost["timestamp"])
+    assert audit_of(common_project).of_user(user_id).violations == []

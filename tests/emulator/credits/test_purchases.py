@@ -144,4 +144,4 @@ def test_only_what_the_credits_pay_for_succeeds(create: Function, common_project
     assert sorted(left) == list(range(20))
     assert common_project.balance(user_id) == 0
     assert [entry["balanceAfter"] for entry in common_project.entries(user_id)] == list(range(19, -1, -1))
-    assert audit_of(common_project).of_user(user_id) == []
+    assert audit_of(common_project).of_user(user_id).violations == []

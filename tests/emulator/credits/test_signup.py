@@ -15,7 +15,10 @@ from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
 CALLERS = 20
 SIGNUP = {"REQUIRE_AUTH": "true", "SIGNUP_CREDITS": "5"}
-SIGNUP_ENTRY = ("0-signup-grant", 5, 5)
+
+
+def signup_of(user_id: str) -> tuple[str, int, int]:
+    return f"0-signup-{user_id}-grant", 5, 5
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +34,12 @@ def test_the_first_purchase_opens_the_account(api: InProcess, common_project: Pr
     assert (answer.status_code, answer.json()["currentCredits"]) == (200, 2)
     assert create.post(ORDER, newcomer.headers()).json()["currentCredits"] == 1
     grant, deduction, second = common_project.entries(newcomer.user_id)
-    assert (grant["id"], grant["credits"], grant["balanceAfter"]) == SIGNUP_ENTRY
+    assert (grant["id"], grant["credits"], grant["balanceAfter"]) == signup_of(newcomer.user_id)
     assert (deduction["type"], deduction["credits"], deduction["balanceAfter"]) == ("deduction", 3, 2)
     assert grant["timestamp"] == deduction["timestamp"] < second["timestamp"]
     shown = api.of("getUserCredits").get(newcomer.headers()).json()["transactions"]
     assert [entry["balanceAfter"] for entry in shown] == [1, 2, 5]
-    assert audit_of(common_project).of_user(newcomer.user_id) == []
+    assert audit_of(common_project).of_user(newcomer.user_id).violations == []
 
 
 def test_sign_up_credits_that_do_not_suffice_open_nothing(common_project: Project) -> None:
@@ -69,9 +72,9 @@ def test_twenty_first_calls_open_one_account(api: InProcess, common_project: Pro
     assert sorted(statuses) == [200] * 15 + [400] * 5
     entries = common_project.entries(newcomer.user_id)
     grants = [entry for entry in entries if entry["type"] == "grant"]
-    assert [(entry["id"], entry["credits"], entry["balanceAfter"]) for entry in grants] == [SIGNUP_ENTRY]
+    assert [(entry["id"], entry["credits"], entry["balanceAfter"]) for entry in grants] == [signup_of(newcomer.user_id)]
     assert common_project.balance(newcomer.user_id) == 0
-    assert audit_of(common_project).of_user(newcomer.user_id) == []
+    assert audit_of(common_project).of_user(newcomer.user_id).violations == []
 
 
 @pytest.mark.parametrize("function", ["getUserCredits", "listGenerationRequests"])
@@ -85,7 +88,7 @@ def test_only_a_users_own_call_opens_the_account(api: InProcess, common_project:
     assert read.get(newcomer.headers()).status_code == 200
     assert common_project.balance(newcomer.user_id) == 5
     [entry] = common_project.entries(newcomer.user_id)
-    assert (entry["id"], entry["credits"], entry["balanceAfter"]) == SIGNUP_ENTRY
+    assert (entry["id"], entry["credits"], entry["balanceAfter"]) == signup_of(newcomer.user_id)
     common_project.remove(f"users/{newcomer.user_id}")
     assert error_of(read.get(newcomer.headers()))["message"] == "User not found."
 

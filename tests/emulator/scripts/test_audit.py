@@ -22,28 +22,51 @@ def test_the_audit_names_what_is_wrong_and_exits_1(project: Project) -> None:
         assert create.post(order(user_id)).status_code == 200
     before = project.everything()
     clean = audit(project)
-    assert (clean.returncode, clean.stdout) == (0, "2 users audited, 0 violations.\n"), clean.stderr
+    assert (clean.returncode, clean.stdout) == (0, "2 users audited, 0 deleted accounts, 0 violations.\n"), clean.stderr
     assert project.everything() == before
 
     project.change(f"users/{bob}", credits=9)
-    project.put("generationRequests/stray", {"userId": "nobody"})
+    project.put("generationRequests/stray", {"userId": 5})
     broken = audit(project)
     assert broken.returncode == 1
     assert f"users/{bob}: credits is 9, expected 8" in broken.stdout
-    assert "generationRequests/stray belongs to no user" in broken.stdout
+    assert "generationRequests/stray: belongs to no user" in broken.stdout
     assert ann not in broken.stdout
-    assert "2 users audited, 2 violations." in broken.stdout
+    assert "2 users audited, 0 deleted accounts, 2 violations." in broken.stdout
 
 
 def test_one_user_alone_can_be_audited(project: Project) -> None:
-    """A good user passes although another is broken; an unknown user is a violation."""
-    ann, _ = project.add_user(10), project.add_user(-1)
-    assert [audit(project, "--user", user).returncode for user in (ann, "nobody")] == [0, 1]
+    """A good user passes although another is broken."""
+    ann, bob = project.add_user(10), project.add_user(-1)
+    assert [audit(project, "--user", user).returncode for user in (ann, bob)] == [0, 1]
+
+
+def test_an_audit_that_finds_nobody_is_no_success(project: Project) -> None:
+    """The wrong project, or a user who does not exist, must not look like a consistent ledger."""
+    project.add_user(10)
+    for found in (audit(project, "--user", "nobody"), audit(Project.seeded())):
+        assert (found.returncode, found.stdout) == (2, "0 users audited, 0 deleted accounts, 0 violations.\n")
+        assert "Is it the right project?" in found.stderr
+
+
+def test_a_deleted_account_is_named_and_no_violation(project: Project) -> None:
+    """Somebody removed users/{uid}: the ledger is all that is left."""
+    user_id = project.add_user(10)
+    project.remove(f"users/{user_id}")
+    found = audit(project)
+    assert (found.returncode, found.stdout.splitlines()) == (
+        0,
+        [
+            f"users/{user_id}: the account was deleted (no violation)",
+            "1 users audited, 1 deleted accounts, 0 violations.",
+        ],
+    )
 
 
 def test_a_request_may_be_pending_until_its_lease_and_the_grace_are_over(project: Project) -> None:
     """The sweep comes every few minutes, so what is pending past its lease is a violation only after that."""
     user_id = project.add_user(10)
-    reserved(assembled(project, later_seconds=-700).ledger, user_id, "key")
-    assert any("is pending past its lease" in violation for violation in audit_of(project).of_user(user_id))
-    assert audit(project, "--user", user_id, "--grace-seconds", "300").returncode == 0
+    reserved(assembled(project).ledger, user_id, "key")
+    project.expire_leases()
+    assert any("is pending past its lease" in violation for violation in audit_of(project).of_user(user_id).violations)
+    assert audit(project, "--user", user_id, "--grace-seconds", "3900").returncode == 0

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from tests.support.assembly import audit_of
 from tests.support.projects import SCRIPTS, Project
 
 
@@ -16,12 +17,14 @@ def fields(project: Project) -> dict[str, object]:
 
 
 def test_the_catalog_and_the_first_users_are_loaded() -> None:
-    """The shipped catalog, and the users of seed.json with their opening balances."""
+    """The shipped catalog, and the users of seed.json, whose balances come from a grant: the audit finds no fault."""
     project, expected = Project.empty(), Project.seeded()
     assert "6 styles, 5 colors, 3 sizes" in seed(project, "--users")
-    expected.add_user(100, "testUser1")
-    expected.add_user(10, "testUser2")
-    assert fields(project) == fields(expected)
+    catalog = {path: its for path, its in fields(project).items() if path.startswith(("styles/", "colors/", "sizes/"))}
+    assert catalog == fields(expected)
+    assert (project.balance("testUser1"), project.balance("testUser2")) == (100, 10)
+    audited = list(audit_of(project).of_all_users())
+    assert [(each.user_id, each.violations) for each in audited] == [("testUser1", []), ("testUser2", [])]
 
 
 def test_what_was_sold_since_stays() -> None:
@@ -34,3 +37,12 @@ def test_what_was_sold_since_stays() -> None:
     assert project.get("sizes/512x512") == {"credits": 1}
     assert project.get("styles/pixel art") == {}
     assert (project.balance("testUser1"), project.balance("testUser2")) == (3, 10)
+
+
+def test_a_user_who_was_deleted_is_not_created_again() -> None:
+    """The opening balance is given once, also if the file has another one by now."""
+    project = Project.empty()
+    seed(project, "--users")
+    project.remove("users/testUser1")
+    assert "testUser1: was deleted" in seed(project, "--users")
+    assert project.balance("testUser1") is None

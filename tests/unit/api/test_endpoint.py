@@ -123,10 +123,12 @@ def test_head_is_answered_like_get(door: Door) -> None:
 
 def test_without_a_token_nothing_is_looked_at(door: Door) -> None:
     """401 comes before the body and before the parameters."""
+    sent: list[str] = []
+    door.backend.store.before_rpc = sent.append
     response = door.post("createGenerationRequest", {"nonsense": 1}, token=None)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert error_of(door.call("getUserCredits", token="stranger"))["status"] == "UNAUTHENTICATED"
-    assert door.backend.store.queries == []
+    assert sent == []
 
 
 def test_a_call_without_a_user_is_the_callers_own(door: Door) -> None:

@@ -31,6 +31,7 @@ def test_each_function_answers_its_methods() -> None:
         "listGenerationRequests": ["GET", "HEAD"],
         "getUserCredits": ["GET", "HEAD"],
         "grantCredits": ["POST"],
+        "revokeCredits": ["POST"],
         "getWeeklyReport": ["GET", "POST", "HEAD"],
         "openapi": ["GET", "HEAD"],
     }
@@ -52,7 +53,12 @@ def test_who_may_call_what() -> None:
     access = {(each.method, each.function): each.access for each in OPERATIONS}
     admins = {call for call, who in access.items() if who is Access.ADMINS}
     public = {call for call, who in access.items() if who is Access.PUBLIC}
-    assert admins == {("POST", "grantCredits"), ("GET", "getWeeklyReport"), ("POST", "getWeeklyReport")}
+    assert admins == {
+        ("POST", "grantCredits"),
+        ("POST", "revokeCredits"),
+        ("GET", "getWeeklyReport"),
+        ("POST", "getWeeklyReport"),
+    }
     assert public == {("GET", "openapi")}
 
 
@@ -71,7 +77,8 @@ def test_each_operation_lists_the_errors_of_its_kind(operation: Operation) -> No
 @EACH
 def test_an_operation_with_a_balance_may_not_find_its_user(operation: Operation) -> None:
     """A grant opens an account instead, and a request is found by its own id."""
-    assert (UserNotFound in operation.errors) == operation.acts_for_user
+    has_balance = operation.acts_for_user or operation.function == "revokeCredits"
+    assert (UserNotFound in operation.errors) == has_balance
 
 
 @EACH

@@ -1,16 +1,18 @@
 """How a reservation ends: with its image, with a refund, or by the sweep; each exactly once."""
 
+from datetime import timedelta
+
 import pytest
 from grpc import StatusCode
 
 from credits import ledger as ledger_module
-from credits.reservations import Reservation
-from errors import BrokenDocument, GenerationFailed, Unavailable
+from credits.ledger import Release
+from credits.orders import Order
+from errors import BrokenDocument, GenerationFailed, Unavailable, UserNotFound
 from store import Deadline, StoreError
 from tests.support.builders import (
     IMAGE_URL,
     LEASE_SECONDS,
-    PURCHASE,
     Books,
     Stopwatch,
     expired,
@@ -133,7 +135,6 @@ POISONS: dict[str, tuple[str, dict[str, object]]] = {
     "a cost that is a bool": ("generationRequests/poison", {"cost": True}),
     "a cost that leaves no room in the balance": ("generationRequests/poison", {"cost": 2**63 - 1}),
     "a refund that exists": ("users/ann/transactions/poison-refund", {"type": "refund"}),
-    "a user who is gone": ("generationRequests/poison", {"userId": "nobody"}),
 }
 
 
@@ -161,10 +162,10 @@ def test_a_lease_that_was_changed_by_hand_is_left_alone(books: Books) -> None:
     books.clock.forward(LEASE_SECONDS + 1)
 
     def change(name: str) -> None:
-        if name == "BatchGetDocuments":
+        if name == "RunQuery":
             books.change(reservation.document.path, leaseExpiresAt="soon")
 
-    books.store.before_rpc = change
+    books.store.after_rpc = change
     assert books.ledger.release_expired().refunded == 0
 
 
@@ -195,7 +196,7 @@ def test_a_conflict_is_tried_again_on_the_new_balance(books: Books) -> None:
     def interfere(name: str) -> None:
         if name == "Commit":
             books.store.before_rpc = quiet
-            books.add_user("ann", 4)
+            books.store.put("users/ann", {"credits": 4})
 
     books.store.before_rpc = interfere
     assert books.reserve().balance_after_credits == 1
@@ -266,16 +267,55 @@ def test_a_step_ends_at_the_sooner_of_deadline_and_policy(deadline_seconds: floa
     assert books.balance() == 10
 
 
-@pytest.mark.parametrize("skew_seconds", [-30, 30])
-def test_a_skewed_clock_does_not_reorder_a_history(books: Books, skew_seconds: float) -> None:
-    """An entry's time is the database's, so instances whose clocks differ write one order."""
-    first = books.reserve(price=1)
-    second = books.rival(skew_seconds).reserve(PURCHASE, "rival", 1)
-    third = books.reserve(price=1)
-    assert isinstance(second, Reservation)
-    written = [entry.generation_request_id for entry in books.history.statement("ann", 10).entries]
-    assert written == [third.request_id, second.request_id, first.request_id]
-    assert books.audit.of_user("ann") == []
+def test_every_time_is_the_servers(books: Books) -> None:
+    """Instances' clocks differ: what they write has the commit's time, and a lease runs from the read before it."""
+    began = books.clock.now
+    completed, failed = books.reserve(price=1), books.reserve(price=1)
+    books.clock.forward(5)
+    books.ledger.complete(completed, IMAGE_URL)
+    books.ledger.refund(failed)
+    for reservation in (completed, failed):
+        stored = books.fields(reservation.document.path)
+        assert (stored["createdAt"] - began) < timedelta(milliseconds=1)
+        assert (stored["updatedAt"] - books.clock.now) < timedelta(milliseconds=1)
+        assert stored["updatedAt"] - stored["createdAt"] > timedelta(seconds=4)
+        assert stored["leaseExpiresAt"] - stored["createdAt"] <= timedelta(seconds=LEASE_SECONDS)
+
+
+def test_a_pending_request_of_a_deleted_account_ends_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nobody to give the credits back to: the sweep says so once, and is quiet from then on."""
+    reservation = books.reserve()
+    books.store.remove("users/ann")
+    books.clock.forward(LEASE_SECONDS + 1)
+    assert books.ledger.release_expired() == Release(refunded=0, skipped=1)
+    stored = books.fields(reservation.document.path)
+    assert (stored["status"], stored["failure"]) == ("failed", "ACCOUNT_DELETED")
+    assert books.audit.of_user("ann").violations == []
+    logged = capsys.readouterr()
+    assert (logged.out.count("credits lost"), logged.err) == (1, "")
+    assert books.ledger.release_expired() == Release(refunded=0, skipped=0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_failed_generation_of_a_deleted_account_says_so(books: Books) -> None:
+    """Nothing was refunded, so the answer is not the one of a refund."""
+    reservation = books.reserve()
+    books.store.remove("users/ann")
+    with pytest.raises(UserNotFound):
+        books.ledger.refund(reservation)
+    assert books.fields(reservation.document.path)["failure"] == "ACCOUNT_DELETED"
+    assert "users/ann" not in books.store.everything()
+
+
+def test_an_account_that_was_opened_anew_gets_its_refund(books: Books) -> None:
+    """The request of before is refunded to the balance that is there now."""
+    books.reserve()
+    books.store.remove("users/ann")
+    books.grants.grant(Order.with_key("anew", "ann", 5, "because"))
+    books.clock.forward(LEASE_SECONDS + 1)
+    assert books.ledger.release_expired().refunded == 1
+    assert books.balance() == 8
+    assert books.audit.of_user("ann").violations == []
 
 
 def test_each_change_of_state_is_logged_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:

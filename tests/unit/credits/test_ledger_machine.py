@@ -1,4 +1,4 @@
-"""Any order of purchases, failures, replays, races, expiries, releases and grants against a plain model."""
+"""Any order of purchases, failures, races, releases, grants, revocations and deletions against a plain model."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from credits.accounts import open_account
-from credits.grants import Grant, Grants
+from credits.grants import Grants
 from credits.ledger import Ledger
+from credits.orders import Order
 from credits.reservations import Purchase, Reservation, Settled
-from errors import GenerationFailed, IdempotencyInFlight, IdempotencyMismatch, InsufficientCredits, InvalidRequest
+from errors import (
+    GenerationFailed,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    InsufficientCredits,
+    InvalidRequest,
+    UserNotFound,
+)
 from tests.support.budget import LEDGER_HISTORIES, LEDGER_STEPS
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, counter_ids, failing, quiet
 
@@ -22,6 +30,7 @@ NEWCOMERS = ("dan", "eve")
 OPENING_CREDITS = 12
 
 everybody = st.sampled_from([*USERS, *NEWCOMERS])
+order_keys = st.sampled_from(["g1", "g2", "g3"])
 costs = st.sampled_from([1, 3, 4, OPENING_CREDITS + 1])
 keys = st.none() | st.sampled_from(["k1", "k2", "k3"])
 lost_answers = st.sampled_from([None, "reply lost", "request lost"])
@@ -56,7 +65,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.requests: dict[str, Bought] = {}
         self.by_key: dict[tuple[str, str], tuple[str, int]] = {}
         self.elapsed_seconds = 0.0
-        self.grants: dict[str, tuple[str, int, int]] = {}
+        self.orders: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self.deleted: set[str] = set()
 
     @rule(target=reservations, user_id=everybody, cost=costs, key=keys, lost=lost_answers, is_sold=st.booleans())
     def reserve(self, user_id: str, cost: int, key: str | None, lost: str | None, is_sold: bool) -> object:
@@ -98,8 +108,13 @@ class LedgerMachine(RuleBasedStateMachine):
         if not isinstance(reservation, Reservation):
             return
         self._lose_one_commit(lost)
-        self.books.ledger.refund(reservation)
-        self._refunded(self.requests[reservation.request_id])
+        bought = self.requests[reservation.request_id]
+        try:
+            self.books.ledger.refund(reservation)
+        except UserNotFound:
+            assert bought.status == "pending"
+            assert bought.user_id not in self.balances
+        self._refunded(bought)
 
     @rule(reservation=reservations)
     def finish_while_released(self, reservation: object) -> None:
@@ -141,32 +156,66 @@ class LedgerMachine(RuleBasedStateMachine):
         # A refund whose answer was lost stands all the same, but its sweep cannot claim it.
         assert self.books.ledger.release_expired().refunded in (overdue, max(0, overdue - 1))
 
-    @rule(
-        user_id=everybody, credits=st.sampled_from([1, 9]), key=st.sampled_from(["g1", "g2", "g3"]), lost=lost_answers
-    )
+    @rule(user_id=everybody, credits=st.sampled_from([1, 9]), key=order_keys, lost=lost_answers)
     def grant(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
-        """An admin gives credits, once a key; the first commit's answer may be lost."""
+        """An admin gives credits, once a key; an account that was deleted begins anew."""
         self._lose_one_commit(lost)
-        made = self.grants.get(key)
+        made = self.orders.get(("grant", user_id, key))
         try:
-            granted = self.books.grants.grant(Grant(user_id, credits, "because", "root"), key)
+            granted = self.books.grants.grant(Order.with_key(key, user_id, credits, "because", "root"))
         except IdempotencyMismatch:
             assert made is not None
-            assert made[:2] != (user_id, credits)
+            assert made[0] != credits
             return
         if made is None:
             self.balances[user_id] = self.balances.get(user_id, 0) + credits
-            self.grants[key] = (user_id, credits, self.balances[user_id])
-        assert (user_id, credits, granted.balance_after_credits) == self.grants[key]
+            self.orders["grant", user_id, key] = (credits, self.balances[user_id])
+        assert (credits, granted.balance_after_credits) == self.orders["grant", user_id, key]
         assert granted.is_replay == (made is not None)
+
+    @rule(user_id=everybody, credits=st.sampled_from([1, 9]), key=order_keys, lost=lost_answers)
+    def revoke(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
+        """An admin takes credits back, once a key and never more than are there."""
+        self._lose_one_commit(lost)
+        made = self.orders.get(("revocation", user_id, key))
+        try:
+            revoked = self.books.revocations.revoke(Order.with_key(key, user_id, credits, "because", "root"))
+        except IdempotencyMismatch:
+            assert made is not None
+            assert made[0] != credits
+            return
+        except UserNotFound:
+            assert made is None
+            assert user_id not in self.balances
+            return
+        if made is None:
+            self.balances[user_id] -= revoked.taken_credits
+            self.orders["revocation", user_id, key] = (credits, self.balances[user_id])
+        assert (credits, revoked.balance_after_credits) == self.orders["revocation", user_id, key]
+        assert revoked.taken_credits + revoked.missing_credits == credits
+        assert revoked.balance_after_credits == 0 or not revoked.missing_credits
+        assert revoked.is_replay == (made is not None)
+
+    @rule(user_id=everybody)
+    def delete_account(self, user_id: str) -> None:
+        """Somebody with the console, or an extension, removes the balance; the ledger stays."""
+        if user_id in self.balances:
+            self.books.store.remove(f"users/{user_id}")
+            del self.balances[user_id]
+            self.deleted.add(user_id)
 
     @rule(user_id=st.sampled_from(NEWCOMERS), lost=lost_answers)
     def first_call(self, user_id: str, lost: str | None) -> None:
-        """A new user's account is opened, by two processes one after the other."""
+        """A new user's account is opened, by two processes one after the other; a deleted one stays deleted."""
         self._lose_one_commit(lost)
-        open_account(self.books.store, user_id, OPENING_CREDITS)
-        open_account(self.rival_store, user_id, OPENING_CREDITS)
-        self.balances.setdefault(user_id, OPENING_CREDITS)
+        try:
+            open_account(self.books.store, user_id, OPENING_CREDITS)
+            open_account(self.rival_store, user_id, OPENING_CREDITS)
+        except UserNotFound:
+            assert user_id in self.deleted
+            assert user_id not in self.balances
+        else:
+            self.balances.setdefault(user_id, OPENING_CREDITS)
 
     @invariant()
     def ledger_is_consistent(self) -> None:
@@ -175,7 +224,7 @@ class LedgerMachine(RuleBasedStateMachine):
         stored = self.books.store.everything()
         for user_id in (*USERS, *NEWCOMERS):
             assert stored.get(f"users/{user_id}", {}).get("credits") == self.balances.get(user_id)
-        problems = [problem for _, found in self.books.audit.of_all_users() for problem in found]
+        problems = [problem for each in self.books.audit.of_all_users() for problem in each.violations]
         assert all("is pending past its lease" in problem for problem in problems), problems
         for request_id, bought in self.requests.items():
             assert stored[f"generationRequests/{request_id}"]["status"] == bought.status
@@ -190,6 +239,9 @@ class LedgerMachine(RuleBasedStateMachine):
         except InvalidRequest:
             assert not is_sold
             assert (user_id, used_key) not in self.by_key
+        except UserNotFound:
+            assert user_id in self.deleted
+            assert user_id not in self.balances
         except InsufficientCredits:
             assert self.balances.get(user_id, OPENING_CREDITS) < cost
         except IdempotencyMismatch:
@@ -233,12 +285,14 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         for bought in overdue:
             self._refunded(bought)
-        return len(overdue)
+        return sum(bought.user_id in self.balances for bought in overdue)
 
     def _refunded(self, bought: Bought) -> None:
         if bought.status == "pending":
             bought.status = "failed"
-            self.balances[bought.user_id] += bought.cost_credits
+            # The credits of a deleted account are lost.
+            if bought.user_id in self.balances:
+                self.balances[bought.user_id] += bought.cost_credits
 
     def _lose_one_commit(self, how: str | None) -> None:
         """The next commit is applied without an answer, or never arrives."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from credits.accounts import open_account
-from credits.grants import Grant
+from credits.orders import Order
 from tests.support.builders import Books
 from tests.support.memory import Hook
 
@@ -33,7 +33,7 @@ def books() -> Books:
 def test_a_first_purchase_is_served(books: Books) -> None:
     """An account that is new to this process is not taken for a deleted one."""
     assert books.reserve("mine", 1, signup_credits=12).balance_after_credits == 10
-    assert books.audit.of_user("ann") == []
+    assert books.audit.of_user("ann").violations == []
 
 
 def test_a_first_read_is_served(books: Books) -> None:
@@ -44,4 +44,4 @@ def test_a_first_read_is_served(books: Books) -> None:
 
 def test_a_grant_is_served(books: Books) -> None:
     """It adds to what the other one left."""
-    assert books.grants.grant(Grant("ann", 5, "r", "root"), "k").balance_after_credits == 16
+    assert books.grants.grant(Order.with_key("k", "ann", 5, "r", "root")).balance_after_credits == 16

@@ -52,7 +52,7 @@ def test_each_end_makes_room(books: Books, end: str) -> None:
         books.clock.forward(LEASE_SECONDS + 1)
         books.ledger.release_expired()
     books.reserve()
-    assert books.audit.of_user("ann") == []
+    assert books.audit.of_user("ann").violations == []
 
 
 def test_two_processes_do_not_share_the_last_place(books: Books) -> None:
@@ -84,7 +84,7 @@ def test_a_request_deleted_by_hand_does_not_lock_its_user_out_for_ever(books: Bo
     """The audit names its lease, and a day after the lease ended it does not count any more."""
     for _ in range(LIMIT):
         books.store.remove(books.reserve().document.path)
-    assert sum("is not pending" in problem for problem in books.audit.of_user("ann")) == LIMIT
+    assert sum("is not pending" in problem for problem in books.audit.of_user("ann").violations) == LIMIT
     with pytest.raises(TooManyPending):
         books.reserve()
     books.clock.forward((timedelta(seconds=LEASE_SECONDS + 1) + FORGOTTEN_AFTER).total_seconds())
@@ -102,6 +102,6 @@ def test_a_lease_that_no_reservation_wrote_does_not_count(books: Books, lease: o
 def test_leases_that_are_not_a_map_do_not_count(books: Books, leases: object) -> None:
     """It is a limit and not money: a broken value does not stop a purchase, and the audit names it."""
     books.store.put("inFlight/ann", {"leases": leases})
-    assert any("leases is not a map" in problem for problem in books.audit.of_user("ann"))
+    assert any("leases is not a map" in problem for problem in books.audit.of_user("ann").violations)
     books.reserve()
-    assert books.audit.of_user("ann") == []
+    assert books.audit.of_user("ann").violations == []

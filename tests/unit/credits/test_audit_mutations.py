@@ -1,0 +1,132 @@
+"""Every field that says what somebody owns or owes, changed by hand in every way, is noticed by the audit."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from credits.orders import Order
+from tests.support.budget import AUDIT_STRIDE
+from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books
+
+# What can be changed without that anybody owns or owes something else. Nobody can tell such a change from the rest:
+# the image is wherever the model put it, the times of a request's end only say when, and an attempt's id is random.
+FREE = {
+    "generationRequests": {"imageUrl", "failure", "updatedAt", "attemptId", "leaseExpiresAt"},
+    "grants": {"attemptId"},
+    "revocations": {"attemptId"},
+}
+OTHER_WORDS = {
+    "type": ("deduction", "refund", "grant", "revocation"),
+    "status": ("pending", "completed", "failed"),
+    "failure": ("GENERATION_FAILED", "LEASE_EXPIRED", "ACCOUNT_DELETED"),
+}
+
+
+class Change(NamedTuple):
+    """One change by hand of one document; without a field, the document is deleted."""
+
+    path: str
+    field: str | None = None
+    value: Any = None
+    is_removed: bool = False
+
+
+def history() -> Books:
+    """Everything that can happen to credits: sign-up, purchases of every outcome, grant, revocations, a new start."""
+    books = Books()
+    for user_id in ("ann", "bob"):
+        books.reserve("first", price=1, user_id=user_id, signup_credits=12)
+        books.ledger.complete(books.reserve("done", user_id=user_id), IMAGE_URL)
+        books.ledger.refund(books.reserve("failed", user_id=user_id, prompt="a boat"))
+        books.clock.forward(LEASE_SECONDS + 1)
+        books.ledger.release_expired()
+        books.grants.grant(Order.with_key("order", user_id, 5, "Order 1", "root"))
+        books.revocations.revoke(Order.with_key("order", user_id, 2, "Chargeback", "root"))
+        books.reserve("lost", user_id=user_id)
+    books.store.remove("users/bob")
+    books.clock.forward(LEASE_SECONDS + 1)
+    books.ledger.release_expired()
+    books.grants.grant(Order.with_key("again", "bob", 7, "Order 2", "root"))
+    books.revocations.revoke(Order.with_key("again", "bob", 70, "Chargeback", "root"))
+    books.revocations.revoke(Order.with_key("nothing", "bob", 7, "Chargeback", "root"))
+    books.reserve("pending")
+    return books
+
+
+def changes(stored: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
+    """Each document deleted, and each field removed or set to something else of its own and of every other kind."""
+    for path, fields in stored.items():
+        if path.partition("/")[0] != "inFlight":
+            yield Change(path)
+        for field, value in fields.items():
+            # What is null or empty says no more than what is not there.
+            if value not in (None, {}):
+                yield Change(path, field, is_removed=True)
+            for other in _others(field, value):
+                if type(other) is not type(value) or other != value:
+                    yield Change(path, field, other)
+
+
+def _others(field: str, value: Any) -> Iterator[Any]:
+    yield from (None, True, 0, -1, 1, 3, 10**6, 1.0, float("nan"), "", "x", [], [value], {}, {"credits": value})
+    yield from OTHER_WORDS.get(field, ())
+    if type(value) is int:
+        yield from (value + 1, value - 1, -value, float(value), str(value))
+    if isinstance(value, str):
+        yield from (value + "x", value[:-1], value.upper())
+    if isinstance(value, datetime):
+        yield from (value + timedelta(seconds=by) for by in (-1, 1, -86_400, 86_400))
+    if field == "userId":
+        yield from ("ann", "bob", "nobody")
+    if field == "leases" and isinstance(value, Mapping):
+        yield from ({**value, "another": None}, dict.fromkeys(value), dict.fromkeys(value, "noon"))
+
+
+def must_be_noticed(change: Change, fields: Mapping[str, Any]) -> bool:
+    """Whether somebody owns or owes something else after it."""
+    collection = change.path.partition("/")[0]
+    # A revocation that found nothing has moved nothing.
+    is_empty = collection == "revocations" and fields["credits"] == 0
+    return not is_empty and change.field not in FREE.get(collection, ())
+
+
+def is_noticed(books: Books, stored: Mapping[str, Mapping[str, Any]], change: Change) -> bool:
+    """Makes the change, audits everybody, and takes it back."""
+    fields = dict(stored[change.path])
+    if change.field is None:
+        books.store.remove(change.path)
+    else:
+        changed = {**fields, change.field: change.value}
+        if change.is_removed:
+            del changed[change.field]
+        books.store.put(change.path, changed)
+    audited = list(books.audit.of_all_users())
+    books.store.put(change.path, fields)
+    return any(each.violations or each.is_deleted for each in audited)
+
+
+def test_every_change_of_what_somebody_owns_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them; of the others, as many as break a rule."""
+    books = history()
+    stored = books.store.everything()
+    assert not any(each.violations or each.is_deleted for each in books.audit.of_all_users())
+    kinds = {path.split("/")[-2] for path in stored}
+    assert kinds == {"users", "transactions", "generationRequests", "inFlight", "grants", "revocations"}
+    owning, others = [0, 0], [0, 0]
+    missed = []
+    for change in list(changes(stored))[::AUDIT_STRIDE]:
+        must_be = must_be_noticed(change, stored[change.path])
+        counts = owning if must_be else others
+        counts[0] += 1
+        if is_noticed(books, stored, change):
+            counts[1] += 1
+        elif must_be:
+            missed.append(change)
+    assert missed == []
+    assert owning[0] > 5_000 / AUDIT_STRIDE
+    with capsys.disabled():
+        print(
+            f"\naudit: noticed {owning[1]} of {owning[0]} changes of what is owned, {others[1]} of {others[0]} others"
+        )
