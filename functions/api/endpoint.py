@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Request, Response
+from flask import Request, Response, after_this_request
 
 import logs
 from api import cors
@@ -73,11 +73,16 @@ class Endpoint:
         return response
 
     def run_scheduled(self, request: Request, run: Callable[[Services], None]) -> None:
-        """Runs what a schedule asks for.
+        """Runs what a schedule asks for. Only a POST runs it: anything else is answered with 405.
 
         Raises:
             ScheduledRunFailed: it did not get done, so that Cloud Scheduler tries again.
         """
+        if request.method != "POST":
+            # The Functions emulator asks with a GET whether it is ready. on_schedule answers 200 to all that returns.
+            refusal = error_response(MethodNotAllowed(["POST"]))
+            after_this_request(lambda _: refusal)
+            return
         with self._traced(request):
             try:
                 run(self.services)

@@ -1,6 +1,7 @@
 """The weekly report over HTTP, on the server that production runs."""
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -63,6 +64,32 @@ def test_the_schedule_writes_the_report_of_its_day(shop: Project) -> None:
             assert report["previousReportId"] == f"report_{TODAY - timedelta(days=7):%Y-%m-%d}"
         assert len([path for path in shop.everything() if path.startswith("reports/")]) == 2
         assert '"outcome": "replaced"' in server.log()
+
+
+@pytest.mark.parametrize("function", ["scheduleWeeklyReport", "releaseExpiredReservations"])
+def test_only_a_post_runs_a_scheduled_function(function: str) -> None:
+    """On the server of production, too; both functions, at any path."""
+    project = Project.empty()
+    put(project, "a", 1, status="pending", cost=1, leaseExpiresAt=TODAY)
+    project.add_user(10, "ann")
+    before = project.everything()
+    with FunctionServer(function, project.id) as server:
+        for path in ("", "/__/health", "/x"):
+            refused = requests.get(f"{server.url}{path}", timeout=60)
+            assert (error_of(refused)["code"], refused.headers["Allow"]) == (405, "POST")
+        assert project.everything() == before
+        assert requests.post(server.url, timeout=60).status_code == 200
+    assert project.everything() != before
+
+
+def test_the_functions_emulator_makes_no_report_by_asking_whether_it_is_ready() -> None:
+    """It starts a worker for each function with GET /__/health; only the POST makes the report."""
+    url, project = f"{os.environ['FUNCTIONS_BASE_URL']}/scheduleWeeklyReport-0", Project(os.environ["GCLOUD_PROJECT"])
+    path = f"reports/report_{TODAY:%Y-%m-%d}"
+    assert requests.get(url, timeout=60).status_code == 405
+    assert project.get(path) is None
+    assert requests.post(url, timeout=60).status_code == 200
+    assert project.get(path) is not None
 
 
 def test_two_processes_at_once_write_one_right_report(shop: Project) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import flask
 import pytest
 from flask import Response
 from grpc import StatusCode
@@ -378,8 +379,28 @@ def test_a_trace_that_is_not_one_is_replaced(
 def test_a_scheduled_run_gets_the_services(door: Door) -> None:
     """And its end without an exception is its success."""
     seen: list[Services] = []
-    door.endpoint.run_scheduled(http_request(), seen.append)
+    door.endpoint.run_scheduled(http_request("POST"), seen.append)
     assert seen == [door.backend.services]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS", "DELETE"])
+def test_only_a_post_runs_what_is_scheduled(door: Door, method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Functions emulator's GET /__/health runs nothing; whoever asks is told how to, in the contract's shape."""
+    ran: list[Services] = []
+
+    def view(path: str) -> str:
+        # As on_schedule does: the answer is empty and 200.
+        door.endpoint.run_scheduled(flask.request, ran.append)
+        return ""
+
+    server = flask.Flask(__name__)
+    server.add_url_rule("/<path:path>", view_func=view, methods=[method, "POST"])
+    answer = server.test_client().open("/__/health", method=method)
+    assert (answer.status_code, answer.headers["Allow"], ran) == (405, "POST", [])
+    assert method == "HEAD" or json.loads(answer.data)["error"]["message"] == "Method not allowed. Use POST."
+    assert capsys.readouterr() == ("", "")
+    assert server.test_client().post("/x").status_code == 200
+    assert ran == [door.backend.services]
 
 
 @pytest.mark.parametrize("error", [KeyError(SECRET), Unavailable("away")])
@@ -392,7 +413,7 @@ def test_a_scheduled_run_fails_without_the_words_of_its_cause(
         raise error
 
     with pytest.raises(ScheduledRunFailed) as caught:
-        door.endpoint.run_scheduled(http_request(), run)
+        door.endpoint.run_scheduled(http_request("POST"), run)
     assert caught.value.__suppress_context__
     logged = capsys.readouterr().err
     assert type(error).__name__ in logged
