@@ -238,7 +238,7 @@ def release_expired_reservations(services: Services) -> None:
 
 
 def make_scheduled_report(schedule_time: datetime, services: Services) -> None:
-    """Makes the report of the week that ended on the schedule's day, and announces what is critical in it.
+    """Makes the report of the week that ended on the schedule's day, and earlier ones that are due; announces them.
 
     Raises:
         Unavailable: Firestore did not answer, so that the scheduler tries again.

@@ -85,7 +85,8 @@ def openapi(request: Request) -> Response:
     return ENDPOINT.serve(request, "openapi")
 
 
-# At 00:20: with the default lease (10 minutes) and a sweep every 5 minutes, every request of the week has ended.
+# At 00:20: with the default lease (10 minutes) and a sweep every 5 minutes, every request of the week has ended. If one
+# has not, the next run counts its end. reporting/window.py knows the weekday too.
 @scheduler_fn.on_schedule(
     schedule="20 0 * * 1",
     timezone=UTC_ZONE,

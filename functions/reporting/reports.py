@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import logs
@@ -11,8 +11,8 @@ from reporting.detector import detect
 from reporting.fold import FIELDS, DayFold, usage_of
 from reporting.report import MAX_FINDINGS, Report, Week
 from reporting.usage import Usage
-from reporting.window import DAY, WEEK, Window, midnight, scheduled_windows
-from store import REMOVED, Answer, Commit, Document, Query, Store, Write
+from reporting.window import DAY, SCHEDULED_WEEKDAY, WEEK, Window, midnight, scheduled_windows
+from store import NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write
 
 HISTORY_WEEKS = 8
 # The week before a manual report may overlap its window by a day, so that one made on a Sunday has a week before.
@@ -27,20 +27,48 @@ class Reports:
         self._store = store
         self._streams = streams
 
-    def make(self, window: Window, now: datetime) -> Report:
+    def make(
+        self, window: Window, now: datetime, deadline: Deadline = NO_DEADLINE, *, may_count_before: bool = True
+    ) -> Report:
         """Counts the window's requests, compares them with the weeks before, and stores the report under its id.
 
         Made again for the same end it replaces the earlier report, and keeps what was announced of that.
+
+        Args:
+            window: the week.
+            now: when this run started.
+            deadline: of the counting.
+            may_count_before: whether a week before without a report is counted too, to compare with.
         """
-        usage = self._usage(window)
-        previous_id, weeks = self._weeks_to_compare(window)
+        usage = self._usage(window, deadline)
+        previous_id, weeks = self._weeks_to_compare(window, deadline if may_count_before else None)
         findings = detect(usage, [week.usage for week in weeks])
-        counted = weeks[0].usage if weeks and previous_id is None else None
+        counted = weeks[0].usage if weeks and previous_id is None and weeks[0].window == window.before() else None
         stored = findings[:MAX_FINDINGS]
         made = Report(window.report_id, window, usage, stored, len(findings), previous_id, counted, now, weeks=weeks)
         outcome, report = self._put(made)
         logs.info("report made", reportId=report.id, outcome=outcome, anomalies=report.finding_count)
         return report
+
+    def due_before(self, window: Window) -> list[Window]:
+        """The weeks before a scheduled one whose reports are to be made, oldest first; at most HISTORY_WEEKS back.
+
+        Again, if a report counts requests that had not ended; at last, if the schedule did not run.
+        """
+        weeks = scheduled_windows(window.start, WEEK, HISTORY_WEEKS)
+        made = {report.id: report for report in self._existing([week.report_id for week in weeks])}
+        began = datetime.max.replace(tzinfo=UTC)
+        # Started by hand on another day, no week of it was left out by the schedule.
+        if len(made) < len(weeks) and window.end.weekday() == SCHEDULED_WEEKDAY:
+            since = (("createdAt", ">=", weeks[-1].start),)
+            first = self._store.query(Query(GENERATION_REQUESTS, since, order_by="createdAt", limit=1))
+            began = min([began, *(request.fields["createdAt"] for request in first)])
+
+        def is_due(week: Window) -> bool:
+            report = made.get(week.report_id)
+            return began < week.end if report is None else bool(report.usage.pending)
+
+        return [week for week in reversed(weeks) if is_due(week)]
 
     def read(self, report_id: str | None, now: datetime) -> Report | None:
         """A stored report. Without an id: the one whose window ended last, otherwise the newest of an older form."""
@@ -74,26 +102,31 @@ class Reports:
         commit = Commit([write], lambda versions: None)
         self._store.transact([path], lambda documents: commit, known={path: Document(path, None, None)})
 
-    def _usage(self, window: Window) -> Usage:
+    def _usage(self, window: Window, deadline: Deadline) -> Usage:
         """The window's requests, counted. They are read day by day, so that a stream that breaks costs one day."""
-        days = []
-        for start, end in window.days():
+
+        def counted(bounds: tuple[datetime, datetime]) -> DayFold:
+            start, end = bounds
             of_day = (("createdAt", ">=", start), ("createdAt", "<", end))
             query = Query(GENERATION_REQUESTS, of_day, order_by="createdAt")
-            days.append(self._streams.fold(query, FIELDS, partial(DayFold, f"{start:%Y-%m-%d}"), DayFold.add))
-        return usage_of(days)
+            return self._streams.fold(query, FIELDS, partial(DayFold, f"{start:%Y-%m-%d}"), DayFold.add, deadline)
 
-    def _weeks_to_compare(self, window: Window) -> tuple[str | None, Sequence[Week]]:
-        """The report of the week before, or None if that week had to be counted; and the weeks before, newest first.
+        return usage_of(list(map(counted, window.days())))
 
-        A first week ever has none: a week without requests before it is not a week to compare with.
+    def _weeks_to_compare(self, window: Window, deadline: Deadline | None) -> tuple[str | None, Sequence[Week]]:
+        """The report of the week before, or None if that week has none; and the weeks before, newest first.
+
+        Without a report that week is counted, if a deadline is given for it. A first week ever has none: a week
+        without requests before it is not a week to compare with.
         """
         newest, step = (window.start, WEEK) if window.scheduled else (midnight(window.end - MIN_BASELINE_AGE), DAY)
         found = self._weeks(scheduled_windows(newest, step, HISTORY_WEEKS * (WEEK // step)))
         weeks = [week for week in found if not (found[0].window.end - week.window.end) % WEEK]
         if weeks and (weeks[0].window.end == window.start or not window.scheduled):
             return weeks[0].window.report_id, weeks
-        counted = self._usage(window.before())
+        if deadline is None:
+            return None, weeks
+        counted = self._usage(window.before(), deadline)
         return None, [Week(window.before(), counted), *weeks] if counted.total or weeks else []
 
     def _weeks(self, windows: Sequence[Window]) -> list[Week]:
@@ -123,7 +156,7 @@ class Reports:
             if not document.exists:
                 return Commit([Write(path, report.to_fields())], lambda versions: ("stored", report))
             earlier = Report.from_fields(report.id, document.fields)
-            if earlier.generated_at and report.generated_at and earlier.generated_at > report.generated_at:
+            if _is_newer(earlier, report):
                 return Answer(("superseded", earlier))
             again = replace(report, announced=earlier.announced)
             fields = again.to_fields()
@@ -132,3 +165,9 @@ class Reports:
             return Commit([Write(path, {**stale, **fields}, document.version)], lambda versions: ("replaced", again))
 
         return self._store.transact([path], plan)
+
+
+def _is_newer(stored: Report, made: Report) -> bool:
+    """Whether the stored report is of a run that started later. A time a day ahead was stored by hand."""
+    started, other = made.generated_at, stored.generated_at
+    return started is not None and other is not None and timedelta() < other - started < DAY

@@ -10,6 +10,10 @@ from reporting import alerts, page
 from reporting.report import Report
 from reporting.reports import Reports
 from reporting.window import Window
+from store import Deadline
+
+# Of the run's time-out. The rest is for the week itself.
+CATCH_UP_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,17 @@ class Reporting:
     webhook_url: str
     clock: Callable[[], datetime]
     post: alerts.Post = alerts.post_json
+    catch_up_seconds: float = CATCH_UP_SECONDS
 
     def make_scheduled(self, schedule_time: datetime) -> Report:
-        """Makes and announces the report of the week that ended on the schedule's day."""
-        return self._announced(self.reports.make(Window.of_schedule(schedule_time), self.clock()))
+        """Makes and announces the report of the week that ended on the schedule's day, and earlier ones that are due.
+
+        So in the end each request is counted, with its outcome, in the report of one week.
+        """
+        window = Window.of_schedule(schedule_time)
+        # First: this week is compared with them.
+        is_caught_up = self._catch_up(window)
+        return self._announced(self.reports.make(window, self.clock(), may_count_before=is_caught_up))
 
     def make_now(self) -> Report:
         """Makes and announces the report of the seven days that end now."""
@@ -43,6 +54,21 @@ class Reporting:
     def page(self, report: Report) -> str:
         """The report as one HTML page."""
         return page.render(report, self.reports.weeks_before(report))
+
+    def _catch_up(self, window: Window) -> bool:
+        """Makes the reports before this window's that are due; whether all were made.
+
+        What fails is left to the run of the next week.
+        """
+        deadline, is_caught_up = Deadline.after(self.catch_up_seconds), True
+        for week in self.reports.due_before(window):
+            try:
+                self._announced(self.reports.make(week, self.clock(), deadline))
+            # The boundary of one week: an error in it must not keep the others from being made.
+            except Exception as error:  # noqa: BLE001
+                logs.error("earlier report not made", reportId=week.report_id, places=logs.places(error))
+                is_caught_up = False
+        return is_caught_up
 
     def _announced(self, report: Report) -> Report:
         new = report.unannounced()

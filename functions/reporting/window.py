@@ -10,6 +10,8 @@ from reporting import stored
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
+# The day of the schedule in main.py, as datetime.weekday() counts it: Monday.
+SCHEDULED_WEEKDAY = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,31 @@ def test_a_scheduled_report_reads_few_documents(shop: Shop) -> None:
     assert len(shop.store.reads) == len(set(shop.store.reads)) == 9
 
 
+def test_what_is_due_is_learned_from_few_documents(shop: Shop) -> None:
+    """Eight reports; and if one is missing, the first request."""
+    weeks = range(8, 0, -1)
+    for weeks_ago in weeks:
+        shop.make(END - weeks_ago * WEEK)
+    shop.store.reads.clear()
+    shop.store.queries.clear()
+    assert shop.reports.due_before(Window(END)) == []
+    assert (len(shop.store.reads), shop.store.queries) == (8, [])
+    shop.store.remove("reports/report_2026-11-02")
+    assert shop.reports.due_before(Window(END)) == []
+    shop.put(created=END - 5 * WEEK)
+    assert shop.reports.due_before(Window(END)) == [Window(END - 3 * WEEK)]
+    assert [query.limit for query in shop.store.queries] == [1, 1]
+
+
+@pytest.mark.parametrize("created", [None, "2026-11-01", math.nan, [END], datetime.max.replace(tzinfo=UTC)])
+def test_a_request_with_an_odd_time_makes_no_week_due(shop: Shop, created: Any) -> None:
+    """It is in no week; the others are found all the same."""
+    shop.put(created=END)
+    fields = shop.store.everything()["generationRequests/r1"]
+    shop.store.put("generationRequests/odd", {**fields, "createdAt": created})
+    assert shop.reports.due_before(Window(END)) == []
+
+
 def test_firestore_away_is_an_error_and_stores_nothing(shop: Shop) -> None:
     """So that the schedule is delivered again."""
 
@@ -222,6 +247,14 @@ def test_an_older_run_does_not_replace_a_newer_one(shop: Shop) -> None:
     newer = shop.make()
     assert shop.reports.make(Window.of_schedule(END), slow).fields == newer.fields
     assert shop.stored() == newer.to_fields()
+
+
+def test_a_report_from_the_future_is_replaced(shop: Shop) -> None:
+    """Somebody's hand put that time there; no run that started later takes a day."""
+    shop.make()
+    shop.store.put("reports/report_2026-11-23", {**shop.stored(), "generatedAt": END.replace(year=2099)})
+    shop.put(3)
+    assert shop.make().usage.total == shop.stored()["totalRequests"] == 3
 
 
 def test_a_replaced_report_keeps_nothing_of_the_old_one(shop: Shop) -> None:

@@ -1,8 +1,9 @@
 """What is announced, and that it is announced once."""
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -145,10 +146,110 @@ def test_a_manual_report_is_announced_too_and_reads_its_own_document_once(desk: 
     assert read.fields == report.fields
 
 
+# --- Earlier weeks ---
+
+NEXT_SCHEDULE = SCHEDULE + timedelta(days=7)
+
+
+def test_the_week_before_is_made_again_if_requests_were_in_flight(desk: Desk) -> None:
+    """In place, without announcing anything twice; this week is compared with what became of it."""
+    desk.shop.put(40)
+    desk.shop.put(1, created=END - timedelta(seconds=5), cost=8, status="pending")
+    desk.reporting.make_scheduled(SCHEDULE)
+    first, announced = desk.shop.stored(), desk.alert_ids()
+    desk.shop.end_pending()
+    desk.shop.clock.now = NEXT_SCHEDULE
+    report = desk.reporting.make_scheduled(NEXT_SCHEDULE)
+    again = desk.shop.stored()
+    assert [(each["totalPending"], each["totalCreditsSpent"]) for each in (first, again)] == [(1, 40), (0, 48)]
+    assert first["announced"] == again["announced"] == {announced[0][0]: SCHEDULE}
+    assert report.weeks is not None
+    assert report.weeks[0].usage.credits_spent == 48
+    # The second is the outage of the week without any request.
+    assert [ids[0][:17] for ids in desk.alert_ids()] == ["report_2026-11-23", "report_2026-11-30"]
+
+
+def test_weeks_without_a_schedule_are_made_up_for(desk: Desk) -> None:
+    """Oldest first, from the first request on; weeks before it have no report."""
+    desk.shop.put(3)
+    desk.shop.clock.now = NEXT_SCHEDULE + timedelta(days=7)
+    desk.reporting.make_scheduled(desk.shop.clock.now)
+    made = [path for path in desk.shop.store.everything() if path.startswith("reports/")]
+    assert made == [f"reports/report_2026-{day}" for day in ("11-16", "11-23", "11-30", "12-07")]
+    assert desk.shop.stored("report_2026-12-07")["previousReportId"] == "report_2026-11-30"
+
+
+def test_a_week_is_made_up_for_at_most_eight_weeks_later(desk: Desk) -> None:
+    """So that a request that never ends is not counted anew for ever."""
+    desk.shop.put(1, status="pending")
+    for weeks in range(10):
+        desk.shop.clock.now = SCHEDULE + weeks * timedelta(days=7)
+        desk.reporting.make_scheduled(desk.shop.clock.now)
+    assert desk.shop.stored()["generatedAt"] == SCHEDULE + 8 * timedelta(days=7)
+
+
+def test_a_run_by_hand_on_another_day_makes_up_for_no_week(desk: Desk) -> None:
+    """Its weeks begin on that day. One that it made before, while requests were in flight, it makes again."""
+    wednesday = SCHEDULE - timedelta(days=5)
+    desk.shop.put(1, created=wednesday - timedelta(days=1), status="pending")
+    desk.shop.clock.now = wednesday
+    assert desk.reporting.make_scheduled(wednesday).usage.pending == 1
+    desk.shop.end_pending()
+    desk.shop.clock.now += timedelta(days=7)
+    desk.reporting.make_scheduled(desk.shop.clock.now)
+    assert len([path for path in desk.shop.store.everything() if path.startswith("reports/")]) == 2
+    assert desk.shop.stored("report_2026-11-18")["totalPending"] == 0
+
+
+def failing_for(desk: Desk, end: datetime) -> Callable[[str], None]:
+    """Firestore fails every stream of the week that ended then."""
+
+    def fail(name: str) -> None:
+        if name == "RunQuery" and any(
+            END - timedelta(days=7) <= query.where[0][2] < end for query in desk.shop.store.queries[-1:]
+        ):
+            raise StoreError(StatusCode.PERMISSION_DENIED)
+
+    return fail
+
+
+def test_an_earlier_week_that_fails_costs_this_week_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is logged, and the run of the next week tries again."""
+    desk.shop.put(3)
+    desk.shop.store.after_rpc = failing_for(desk, END)
+    desk.shop.clock.now = NEXT_SCHEDULE
+    report = desk.reporting.make_scheduled(NEXT_SCHEDULE)
+    assert (report.id, report.previous_id, report.previous) == ("report_2026-11-30", None, None)
+    assert [week.window.report_id for week in desk.reporting.reports.weeks_before(report)] == ["report_2026-11-16"]
+    log = capsys.readouterr().err
+    assert '"message": "earlier report not made", "severity": "ERROR", "reportId": "report_2026-11-23"' in log
+    assert "StoreError" in log
+    desk.shop.store.after_rpc = lambda name: None
+    desk.shop.clock.now += timedelta(days=7)
+    desk.reporting.make_scheduled(desk.shop.clock.now)
+    assert desk.shop.stored()["totalRequests"] == 3
+
+
+def test_earlier_weeks_take_no_time_from_this_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once their share of the run's time is over they wait for the next week."""
+    report = replace(desk.reporting, catch_up_seconds=0).make_scheduled(SCHEDULE)
+    assert (report.id, report.previous_id) == ("report_2026-11-23", None)
+    assert capsys.readouterr().err.count("earlier report not made") == 1
+    assert "reports/report_2026-11-16" not in desk.shop.store.everything()
+
+
+def test_an_old_week_is_announced_when_it_is_made(desk: Desk) -> None:
+    """Nobody was told yet; only once, and before this week."""
+    desk.shop.clock.now = NEXT_SCHEDULE
+    for _ in range(2):
+        desk.reporting.make_scheduled(NEXT_SCHEDULE)
+    assert [ids[0][:17] for ids in desk.alert_ids()] == ["report_2026-11-23", "report_2026-11-30"]
+
+
 def test_the_page_compares_with_what_the_report_was_compared_with(desk: Desk) -> None:
     """A first report with the week that was counted, and a manual report of a Wednesday with its scheduled one."""
     desk.shop.put(200)
-    desk.reporting.make_scheduled(SCHEDULE)
+    desk.shop.make()
     latest = desk.reporting.read(None)
     assert latest is not None
     assert "Compared with Mon 09 Nov 2026 to Sun 15 Nov 2026, UTC." in desk.reporting.page(latest)
