@@ -1,6 +1,8 @@
 """Weekly reports, made and read on an in-process store."""
 
+import itertools
 import math
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -255,6 +257,20 @@ def test_a_report_from_the_future_is_replaced(shop: Shop) -> None:
     shop.store.put("reports/report_2026-11-23", {**shop.stored(), "generatedAt": END.replace(year=2099)})
     shop.put(3)
     assert shop.make().usage.total == shop.stored()["totalRequests"] == 3
+
+
+def test_four_days_are_read_side_by_side(shop: Shop) -> None:
+    """No stream of the first four ends before all of them have begun."""
+    begun, streams = threading.Barrier(4), itertools.count(1)
+
+    def meet(name: str) -> None:
+        if name == "RunQuery" and next(streams) <= 4:
+            begun.wait(10)
+
+    shop.put(3)
+    shop.store.before_rpc = meet
+    assert shop.make().usage.total == 3
+    assert not begun.broken
 
 
 def test_a_replaced_report_keeps_nothing_of_the_old_one(shop: Shop) -> None:
