@@ -34,6 +34,8 @@ GENERATION_FAILED, LEASE_EXPIRED, ACCOUNT_DELETED = "GENERATION_FAILED", "LEASE_
 MAX_USER_ID_LENGTH = 128
 # The UTC day on which the week of a report ends; a manual report carries the time too.
 REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
+# No image costs more, so that a document that says so is broken and does not spoil a sum.
+MAX_COST_CREDITS = 1_000_000
 
 T = TypeVar("T")
 

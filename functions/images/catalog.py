@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import logs
-from credits.documents import COLORS, SIZES, STYLES, is_count
+from credits.documents import COLORS, MAX_COST_CREDITS, SIZES, STYLES, is_count
 from errors import ApiError, FieldProblem, Internal, InvalidRequest, Unavailable
 from store import NO_DEADLINE, Deadline, Document, Query, Store
 
@@ -146,7 +146,8 @@ def _read(store: Store, models: Sequence[str], deadline: Deadline) -> Catalog:
 
 def _credits_of(size: Document) -> int | None:
     credits = size.fields.get("credits")
-    if is_count(credits, minimum=1):
+    if is_count(credits, minimum=1) and credits <= MAX_COST_CREDITS:
         return credits
-    logs.error("size not offered", document=size.path, problem="credits must be an integer above 0")
+    problem = f"credits must be an integer from 1 to {MAX_COST_CREDITS:,}"
+    logs.error("size not offered", document=size.path, problem=problem)
     return None

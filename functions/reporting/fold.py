@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from credits.documents import COMPLETED, FAILED, STATUSES
+from credits.documents import COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
 from reporting.usage import DIMENSIONS, OTHERS, UNKNOWN, Counts, Day, Usage, percent
 
 # All that is read of a request.
@@ -16,14 +16,15 @@ FIELDS = ("userId", *DIMENSIONS, "cost", "status", "failure", "createdAt", "upda
 # A report is one document of at most 1 MiB: options that are rarer than the first 200 are added up.
 MAX_OPTIONS = 200
 MAX_NAME_BYTES = 100
-# No image costs more and no generation takes longer. A document that says so is broken and must not spoil a sum.
-MAX_CREDITS = 1_000_000
+# No generation takes longer. A document that says so is broken and must not spoil a quantile.
 MAX_MILLISECONDS = 86_400_000
 # Firestore reserves these as names of fields: https://firebase.google.com/docs/firestore/quotas#limits
 _RESERVED_NAME = re.compile(r"__.*__", re.DOTALL)
 _MILLISECOND = timedelta(milliseconds=1)
 # Which of a Day's sums the cost of a request belongs to.
 _CREDITS = {COMPLETED: "credits_spent", FAILED: "credits_refunded"}
+# The failure of a request whose credits had nobody to go back to.
+_NOT_REFUNDED = "ACCOUNT_DELETED"
 
 
 class DayFold:
@@ -74,7 +75,7 @@ def usage_of(folds: Sequence[DayFold]) -> Usage:
             for dimension, name in zip(DIMENSIONS, names, strict=True):
                 option = _option(name)
                 options[dimension][option] = options[dimension].get(option, Counts()) + counts
-            if status in _CREDITS and cost is not None and 0 < cost <= MAX_CREDITS:
+            if status in _CREDITS and failure != _NOT_REFUNDED and cost is not None and 0 < cost <= MAX_COST_CREDITS:
                 days[fold.date][_CREDITS[status]] += count * cost
             if status == FAILED:
                 reasons[_option(failure)] = reasons.get(_option(failure), Counts()) + counts

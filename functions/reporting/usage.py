@@ -103,7 +103,7 @@ class Usage:
         """Reads the stored form or an older one, and derives what that lacks. What is odd is not known."""
         report = _Fields(fields)
         by = {dimension: report.breakdown(name) for dimension, name in DIMENSIONS.items()}
-        figures = {attribute: report.take(name, stored.count) for attribute, name in _WEEK.items()}
+        figures = {attribute: report.take(name, _reader(attribute)) for attribute, name in _WEEK.items()}
         success_percent = report.take("successRate", _percentage)
         models = sum(by["model"].values(), Counts())
         if figures["total"] is None and by["model"]:
@@ -193,7 +193,12 @@ class _Fields:
 
 
 def _day(fields: Mapping[str, Any]) -> Day:
-    return Day(**{attribute: stored.count(fields.get(name)) or 0 for attribute, name in _DAY.items()})
+    return Day(**{attribute: _reader(attribute)(fields.get(name)) or 0 for attribute, name in _DAY.items()})
+
+
+def _reader(attribute: str) -> Callable[[Any], int | None]:
+    """Credits are more than requests."""
+    return stored.credits if attribute.startswith("credits_") else stored.count
 
 
 def _breakdown_fields(options: Mapping[str, Counts]) -> dict[str, dict[str, Any]]:

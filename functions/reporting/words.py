@@ -25,7 +25,9 @@ def number(value: float | None) -> str:
     """All digits up to ten million."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}" if value < 1e7 else f"{value / 1e6:,.1f}M"
+    if value < 1e7:
+        return f"{value:,.0f}"
+    return f"{value / 1e6:,.1f}M" if value < 1e10 else f"{value / 1e9:,.1f}B"
 
 
 def percentage(value: float | None) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
+from credits.documents import MAX_COST_CREDITS
 from errors import InvalidRequest, Unavailable
 from images.catalog import MAX_STALENESS, Catalog, CatalogCache, choice_problem, quotable
+from reporting.fold import DayFold, usage_of
 from store import Connection, Deadline, RetryPolicy, Store, StoreError
 from tests.support.builders import Clock, Stopwatch, expired, failing, impatient, quiet
 from tests.support.memory import MemoryStore
@@ -208,14 +210,25 @@ def test_the_first_read_ends_with_its_callers_deadline(shop: Cache) -> None:
         assert first.result().price(**OFFER) == 1
 
 
-@pytest.mark.parametrize("credits", [0, -1, True, "3", 1.5, None, float("nan")])
+@pytest.mark.parametrize("credits", [0, -1, True, "3", 1.5, None, float("nan"), MAX_COST_CREDITS + 1, 2**62])
 def test_a_price_that_is_not_one_leaves_its_size_out(
     shop: Cache, credits: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A price is an integer above 0; the log names the document."""
+    """A price is an integer that a report can count; the log names the document."""
     shop.store.put("sizes/huge", {"credits": credits})
     assert shop.cache.current().size_credits == {"512x512": 1}
     assert "sizes/huge" in capsys.readouterr().err
+
+
+def test_the_highest_price_is_one_that_a_report_counts(shop: Cache) -> None:
+    """What is sold is in the sums."""
+    shop.store.put("sizes/huge", {"credits": MAX_COST_CREDITS})
+    price = shop.cache.current().size_credits["huge"]
+    day = DayFold("2026-11-20")
+    for status in ("completed", "completed", "failed"):
+        day.add({"status": status, "cost": price})
+    usage = usage_of([day])
+    assert (usage.credits_spent, usage.credits_refunded) == (2_000_000, 1_000_000)
 
 
 def test_the_price_is_the_sizes(shop: Cache) -> None:

@@ -46,11 +46,12 @@ def test_a_report_becomes_usage() -> None:
 
 def test_what_is_stored_is_read_back() -> None:
     """Every figure, to the two decimals of a rate."""
-    days = {"2026-11-22": Day(6, 1, 1, 2, 2, 3, 1)}
+    days = {"2026-11-22": Day(6, 1, 1, 2, 2, 3 * 10**12, 1)}
     usage = replace(
         week(),
         pending=3,
         unknown=4,
+        credits_spent=10**15,
         credits_refunded=5,
         distinct_users=6,
         success_percent=95.0,

@@ -11,7 +11,15 @@ from reporting.words import NOTHING, change, clean, duration, last_day, number, 
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(None, NOTHING), (0, "0"), (999, "999"), (1_234_567, "1,234,567"), (12_345_678, "12.3M"), (1e9, "1,000.0M")],
+    [
+        (None, NOTHING),
+        (0, "0"),
+        (999, "999"),
+        (1_234_567, "1,234,567"),
+        (12_345_678, "12.3M"),
+        (1e9, "1,000.0M"),
+        (1e15, "1,000,000.0B"),
+    ],
 )
 def test_numbers(value: float | None, words: str) -> None:
     """All digits while they can be read."""
