@@ -9,8 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from firebase_functions.params import BoolParam, IntParam, Param, SecretParam, StringParam
+
+import origins
 
 # functions/.env has these defaults too, and wins: change both.
 # StringParam for fractions: the CLI does not know FloatParam.
@@ -70,7 +73,9 @@ _N = TypeVar("_N", int, float)
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
 # The Emulator UI's pages may call the functions in the emulator.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
-_ORIGIN = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?"
+# One way to write a number, which Python, the CLI and the server read as the same: gunicorn refuses 016, the CLI 1_000.
+_NUMBER: Mapping[type, str] = {int: r"0|[1-9][0-9]*", float: r"(0|[1-9][0-9]*)(\.[0-9]+)?"}
+_REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
 # As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
 MAX_THREADS = 64
@@ -117,16 +122,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS, 3600
     )
     require_auth = reader.switch(REQUIRE_AUTH)
-    origins = reader.matching(
-        ALLOWED_ORIGINS, rf"(|{_ORIGIN}(,{_ORIGIN})*)", "empty or origins like https://example.com, separated by commas"
-    )
     settings = Settings(
         project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
-        region=reader.matching(REGION, r"\S+", "a region's name"),
+        region=reader.matching(REGION, _REGION, "the name of a region, like europe-west1"),
         timeout_seconds=timeout_seconds,
-        ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: 0 <= value <= 1),
+        ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: value <= 1),
         catalog_ttl_seconds=reader.number(
-            CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: 0 <= value <= 86_400
+            CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: value <= 86_400
         ),
         lease_seconds=reader.number(
             RESERVATION_LEASE_SECONDS,
@@ -139,7 +141,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
         signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
         max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
-        allowed_origins=[*filter(None, origins.split(",")), *(LOCAL_ORIGINS if in_emulator else ())],
+        allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.webhook(in_emulator),
     )
     _check_instances(reader)
@@ -205,9 +207,21 @@ class _Reader:
         url = self._environ.get(REPORT_WEBHOOK_URL.name, "").strip()
         if url in ("", "none"):
             return ""
-        if not re.fullmatch(r"https?://\S+" if in_emulator else r"https://\S+", url):
+        if not _is_address(url, ("https", "http") if in_emulator else ("https",)):
             self._problems.append(f"{REPORT_WEBHOOK_URL.name} must be none or an address that begins with https://")
         return url
+
+    def origins(self) -> list[str]:
+        """The origins listed; each must be written as browsers send it, or it would match no page."""
+        found = [each.strip() for each in self._raw(ALLOWED_ORIGINS).split(",") if each.strip()]
+        for each in found:
+            if (sent := origins.as_sent(each)) != each:
+                reason = f"browsers send {sent!r}, not {each!r}" if sent else f"no page has the origin {each!r}"
+                self._problems.append(
+                    f"{ALLOWED_ORIGINS.name} must be empty or origins like https://example.com, separated by commas: "
+                    + reason
+                )
+        return found
 
     def integer(self, param: Param[Any], minimum: int, maximum: int) -> int:
         expected = f"an integer from {minimum} to {maximum}"
@@ -215,13 +229,10 @@ class _Reader:
 
     def number(self, param: Param[Any], kind: type[_N], expected: str, accepts: Callable[[_N], bool]) -> _N:
         raw = self._raw(param)
-        try:
-            value = kind(raw)
-        except ValueError:
-            value = None
-        # A NaN fails every comparison, so each range check refuses it.
+        # Twenty digits are more than any range here, and fewer than Python refuses to read.
+        value = kind(raw) if len(raw) <= 20 and re.fullmatch(_NUMBER[kind], raw) else None
         if value is None or not accepts(value):
-            self._problems.append(f"{param.name} must be {expected}, not {raw!r}")
+            self._problems.append(f"{param.name} must be {expected} in plain digits, not {raw!r}")
             return kind(0)
         return value
 
@@ -236,3 +247,12 @@ class _Reader:
 def written(default: Any) -> str:
     """A parameter's default in the form of .env files."""
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _is_address(text: str, schemes: Sequence[str]) -> bool:
+    """Whether a request can be sent there."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False

@@ -14,6 +14,6 @@ def test_a_function_with_bad_settings_does_not_start(common_project: Project) ->
         said = server.log()
     finally:
         server.kill()
-    assert "AI_FAILURE_RATE must be a number from 0 to 1, not 'nan'" in said
-    assert "THREADS must be an integer from 1 to 64, not '65'" in said
-    assert "REVOCATION_CHECK_SECONDS must be an integer from 0 to 3600, not '-1'" in said
+    assert "AI_FAILURE_RATE must be a number from 0 to 1 in plain digits, not 'nan'" in said
+    assert "THREADS must be an integer from 1 to 64 in plain digits, not '65'" in said
+    assert "REVOCATION_CHECK_SECONDS must be an integer from 0 to 3600 in plain digits, not '-1'" in said

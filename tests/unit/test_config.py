@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import config
+import origins
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR = {config.FIRESTORE_HOST: "127.0.0.1:8080"}
@@ -60,22 +63,39 @@ def test_each_parameter_is_described_for_the_cli() -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("AI_FAILURE_RATE", ["", "x", "-0.01", "1.01", "nan", "inf", "5%"]),
-        ("CATALOG_TTL_SECONDS", ["", "-1", "nan", "inf", "86401"]),
-        ("RESERVATION_LEASE_SECONDS", ["60", "0", "6e2", "x", "86401"]),
+        ("AI_FAILURE_RATE", ["", "x", "-0.01", "1.01", "nan", "inf", "5%", ".5", "1e-1", "+0.5", "00.5", "0.5 ", "1."]),
+        ("CATALOG_TTL_SECONDS", ["", "-1", "nan", "inf", "86401", "1_000", "1e3", " 5 ", "+5", "5" * 5_000]),
+        ("RESERVATION_LEASE_SECONDS", ["60", "0", "6e2", "x", "86401", "1_000", "0600"]),
         ("REVOCATION_CHECK_SECONDS", ["-1", "3601", "1.5", ""]),
-        ("TIMEOUT_SECONDS", ["0", "9", "3601", "1.5"]),
-        ("MEMORY_MB", ["0", "300"]),
-        ("MIN_INSTANCES", ["-1", "21"]),
+        ("TIMEOUT_SECONDS", ["0", "9", "3601", "1.5", "6_0", "٦٠"]),
+        ("MEMORY_MB", ["0", "300", "512MB", "512.0"]),
+        ("MIN_INSTANCES", ["-1", "21", "-0"]),
         ("MAX_INSTANCES", ["0", "1001"]),
-        ("THREADS", ["0", "65", "x"]),
-        ("REQUIRE_AUTH", ["", "yes", "1", "True"]),
+        ("THREADS", ["0", "65", "x", "016", "0x10", " 16", "16\n"]),
+        ("REQUIRE_AUTH", ["", "yes", "1", "True", "TRUE", "true "]),
         ("REQUIRE_APP_CHECK", ["", "on"]),
         ("SIGNUP_CREDITS", ["-1", "1.5", "1000001"]),
         ("MAX_PENDING_PER_USER", ["0", "1001", "x"]),
-        ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example"]),
-        ("REGION", ["", " "]),
-        ("REPORT_WEBHOOK_URL", ["ftp://x", "x", "http://x", "https://", "https://a b"]),
+        ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example", "null"]),
+        (
+            "REGION",
+            ["", " ", "us", "europe", "us-central", "europe-west1 # EU", "EUROPE-WEST1", "us-central1-a", "us-1"],
+        ),
+        (
+            "REPORT_WEBHOOK_URL",
+            [
+                "ftp://x",
+                "x",
+                "http://x",
+                "https://",
+                "https://a b",
+                "https://a:x",
+                "https://a:0",
+                "https://a:99999",
+                "https:///x",
+                "https://[::1",
+            ],
+        ),
         ("FIRESTORE_EMULATOR_HOST", ["http://127.0.0.1:8080"]),
         ("FIREBASE_AUTH_EMULATOR_HOST", ["http://127.0.0.1:9099"]),
     ],
@@ -84,6 +104,56 @@ def test_a_bad_value_is_refused_by_name(name: str, values: list[str]) -> None:
     """Each setting has a range, and the error names the setting."""
     for value in values:
         assert name in refused({name: value})
+
+
+@pytest.mark.parametrize("name", ["THREADS", "TIMEOUT_SECONDS", "MAX_PENDING_PER_USER", "SIGNUP_CREDITS"])
+@given(raw=st.text(st.sampled_from("0123456789_+-. eExX٣"), max_size=6) | st.integers(0, 3600).map(str))
+def test_a_number_that_is_accepted_is_read_as_the_same_by_everyone(name: str, raw: str) -> None:
+    """Python, the CLI and gunicorn each have forms of their own; only the one that all share is accepted."""
+    try:
+        config.load({name: raw, "RESERVATION_LEASE_SECONDS": "3601"})
+    except config.ConfigurationError:
+        return
+    # gunicorn reads with base 0, for which a leading zero is an error and 0x a hexadecimal number.
+    assert raw == str(int(raw)) == str(int(raw, 0))
+
+
+PIECES = ["https://", "http://", "HTTP:", "capacitor://", "localhost", "a.example", "A", "[::1]", "[", "1.2.3.4", "ü"]
+PIECES += [":80", ":443", ":0", ":8080", "/", "?", "#", "@", ".", "-", "*", "null", ",", " ", "%"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_an_origin_that_is_accepted_is_one_that_browsers_send(raw: str) -> None:
+    """Otherwise it would match no page, silently; tests/unit/test_origins.py has what browsers send."""
+    try:
+        allowed = config.load({"ALLOWED_ORIGINS": raw}).allowed_origins
+    except config.ConfigurationError:
+        return
+    assert [origins.as_sent(origin) for origin in allowed] == allowed
+    assert "".join(allowed) == raw.replace(",", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("https://Shop.example", "browsers send 'https://shop.example', not 'https://Shop.example'"),
+        ("https://shop.example/", "browsers send 'https://shop.example', not 'https://shop.example/'"),
+        ("https://a.example, http://b.example:80", "browsers send 'http://b.example', not 'http://b.example:80'"),
+        ("*", "no page has the origin '*'"),
+        ("https://bücher.example", "no page has the origin 'https://bücher.example'"),
+        ("https://a.example:99999", "no page has the origin 'https://a.example:99999'"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused_with_the_reason(raw: str, reason: str) -> None:
+    """And with what to write instead, if there is such a page."""
+    assert reason in refused({"ALLOWED_ORIGINS": raw})
+
+
+def test_origins_are_separated_by_commas_and_blanks() -> None:
+    """People put a space after a comma, and a comma at the end."""
+    listed = {"ALLOWED_ORIGINS": " https://a.example, capacitor://localhost ,http://[::1]:3000,"}
+    assert config.load(listed).allowed_origins == ["https://a.example", "capacitor://localhost", "http://[::1]:3000"]
+    assert config.load({"ALLOWED_ORIGINS": " , "}).allowed_origins == []
 
 
 def test_every_bad_setting_is_named_at_once() -> None:

@@ -22,7 +22,8 @@ BELOW_HANDLERS = {"schemas", "credits", "images", "store", "errors", "logs"}
 ALLOWED: Mapping[str, Set[str]] = {
     "errors": set(),
     "logs": set(),
-    "config": set(),
+    "origins": set(),
+    "config": {"origins"},
     "store": {"errors", "logs"},
     "credits": {"store", "errors", "logs"},
     "images": {"credits", "store", "errors", "logs"},
