@@ -36,6 +36,9 @@ MAX_PENDING_PER_USER = IntParam(
 ALLOWED_ORIGINS = StringParam(
     "ALLOWED_ORIGINS", default="", description="Origins whose pages may call, separated by commas; or nothing"
 )
+FIRESTORE_DATABASE = StringParam(
+    "FIRESTORE_DATABASE", default="(default)", description="Name of the Firestore database; firebase.json names it too"
+)
 REGION = StringParam("REGION", default="us-central1", description="Region that the functions are deployed to")
 MEMORY_MB = IntParam("MEMORY_MB", default=512, description="Memory of an instance, in MiB")
 TIMEOUT_SECONDS = IntParam("TIMEOUT_SECONDS", default=60, description="Time-out of an HTTP function")
@@ -61,6 +64,7 @@ PARAMS: tuple[Param[Any], ...] = (
     SIGNUP_CREDITS,
     MAX_PENDING_PER_USER,
     ALLOWED_ORIGINS,
+    FIRESTORE_DATABASE,
     REGION,
     MEMORY_MB,
     TIMEOUT_SECONDS,
@@ -75,6 +79,8 @@ FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_H
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 # One way to write a number, which Python, the CLI and the server read as the same: gunicorn refuses 016, the CLI 1_000.
 _NUMBER: Mapping[type, str] = {int: r"0|[1-9][0-9]*", float: r"(0|[1-9][0-9]*)(\.[0-9]+)?"}
+# https://cloud.google.com/firestore/docs/manage-databases#database_id
+_DATABASE = r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
 # As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
@@ -96,6 +102,7 @@ class Settings:
     """The checked settings that the code itself uses; the CLI resolves the rest from the same files."""
 
     project: str | None
+    database: str
     region: str
     timeout_seconds: int
     ai_failure_rate: float
@@ -124,6 +131,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     require_auth = reader.switch(REQUIRE_AUTH)
     settings = Settings(
         project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
+        database=reader.matching(FIRESTORE_DATABASE, _DATABASE, "(default) or the name of a Firestore database"),
         region=reader.matching(REGION, _REGION, "the name of a region, like europe-west1"),
         timeout_seconds=timeout_seconds,
         ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: value <= 1),

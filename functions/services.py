@@ -56,7 +56,7 @@ def build(
         monotonic: gives seconds.
         ledger_type: for tests that break it on purpose.
     """
-    connect = connect or partial(store.connect, settings.project)
+    connect = connect or partial(store.connect, settings.project, database=settings.database)
     firestore = Store(connect, policy or RetryPolicy(max_seconds=settings.timeout_seconds * STEP_SHARE))
     # The system's randomness: a worker that was forked from another would repeat its sequence.
     models = models or ai_simulator.simulated_models(settings.ai_failure_rate, random.SystemRandom().random)

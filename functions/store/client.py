@@ -22,6 +22,8 @@ Row = Mapping[str, Any]
 
 _HOST = "firestore.googleapis.com:443"
 _SCOPES = ("https://www.googleapis.com/auth/datastore",)
+# Every project's first database has this name, parentheses included.
+DEFAULT_DATABASE = "(default)"
 _SERVICE = "/google.firestore.v1.Firestore"
 
 # gRPC waits up to two minutes before it connects again, and a new channel to the same host shares that wait:
@@ -58,7 +60,7 @@ class Connection:
         project: str,
         channel: grpc.Channel,
         metadata: Sequence[tuple[str, str]] = (),
-        database: str = "(default)",
+        database: str = DEFAULT_DATABASE,
     ) -> None:
         name = f"projects/{project}/databases/{database}"
         self._messages = messages.Messages(name)
@@ -123,7 +125,9 @@ class Connection:
         return {write.path: messages.version(result.update_time) for write, result in results}
 
 
-def connect(project: str | None, environ: Mapping[str, str] = os.environ) -> Connection:
+def connect(
+    project: str | None, environ: Mapping[str, str] = os.environ, *, database: str = DEFAULT_DATABASE
+) -> Connection:
     """A connection that is back within a second of Firestore's return; sends nothing yet.
 
     It goes to the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise to Google's Firestore with the credentials of
@@ -132,11 +136,11 @@ def connect(project: str | None, environ: Mapping[str, str] = os.environ) -> Con
     emulator = environ.get("FIRESTORE_EMULATOR_HOST")
     if emulator:
         project = project or environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT")
-        return Connection(_known(project), emulator_channel(emulator), EMULATOR_METADATA)
+        return Connection(_known(project), emulator_channel(emulator), EMULATOR_METADATA, database)
     credentials, own_project = google.auth.default(scopes=_SCOPES)
     request = google.auth.transport.requests.Request()
     channel = google.auth.transport.grpc.secure_authorized_channel(credentials, request, _HOST, options=CHANNEL_OPTIONS)
-    return Connection(_known(project or own_project), channel)
+    return Connection(_known(project or own_project), channel, database=database)
 
 
 def emulator_channel(host: str) -> grpc.Channel:

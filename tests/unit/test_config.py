@@ -78,6 +78,10 @@ def test_each_parameter_is_described_for_the_cli() -> None:
         ("MAX_PENDING_PER_USER", ["0", "1001", "x"]),
         ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example", "null"]),
         (
+            "FIRESTORE_DATABASE",
+            ["", "(default", "abc", "1abc", "Main", "a_bcd", "main-", "a" * 64, "main\n"],
+        ),
+        (
             "REGION",
             ["", " ", "us", "europe", "us-central", "europe-west1 # EU", "EUROPE-WEST1", "us-central1-a", "us-1"],
         ),
@@ -154,6 +158,13 @@ def test_origins_are_separated_by_commas_and_blanks() -> None:
     listed = {"ALLOWED_ORIGINS": " https://a.example, capacitor://localhost ,http://[::1]:3000,"}
     assert config.load(listed).allowed_origins == ["https://a.example", "capacitor://localhost", "http://[::1]:3000"]
     assert config.load({"ALLOWED_ORIGINS": " , "}).allowed_origins == []
+
+
+@pytest.mark.parametrize("name", ["(default)", "main", "my-db-2", "a" * 63])
+def test_the_database_may_have_a_name(name: str) -> None:
+    """As Firestore allows it; the first one of a project is called (default)."""
+    assert config.load({"FIRESTORE_DATABASE": name}).database == name
+    assert config.load({}).database == "(default)"
 
 
 def test_every_bad_setting_is_named_at_once() -> None:

@@ -288,6 +288,16 @@ def test_production_is_reached_unless_an_emulator_is_set(
     assert channels == [(credentials, "firestore.googleapis.com:443", CHANNEL_OPTIONS)]
 
 
+@pytest.mark.parametrize("environ", [{}, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"}])
+def test_the_database_is_the_settings(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> None:
+    """In production and in the emulator."""
+    monkeypatch.setattr("google.auth.default", lambda scopes: (AnonymousCredentials(), None))
+    for name in ("grpc.insecure_channel", "google.auth.transport.grpc.secure_authorized_channel"):
+        monkeypatch.setattr(name, lambda *args, **named: FakeChannel())
+    connect("demo", environ, database="second").batch_get(["a/x"], 5)
+    assert FakeChannel.databases[-1] == "projects/demo/databases/second"
+
+
 def test_no_project_at_all_is_an_error() -> None:
     """It names what to set."""
     with pytest.raises(ValueError, match="GOOGLE_CLOUD_PROJECT"):
