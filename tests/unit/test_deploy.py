@@ -85,3 +85,11 @@ def test_what_stays_here_is_not_deployed() -> None:
     """The virtual environment and other projects' settings are not part of the package."""
     [codebase] = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["functions"]
     assert {"venv", ".env.*", "*.local", "__pycache__"} <= set(codebase["ignore"])
+
+
+def test_the_docs_prepare_the_python_that_the_cli_looks_for() -> None:
+    """The CLI runs the interpreter of firebase.json's runtime, by its name, in functions/venv."""
+    [codebase] = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["functions"]
+    interpreter = codebase["runtime"].replace("python3", "python3.")
+    command = f"{interpreter} -m venv functions/venv && functions/venv/bin/pip install --require-hashes"
+    assert command in (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
