@@ -3,6 +3,7 @@
 firebase_functions' own CORS answers any OPTIONS with 200 and lets no page read the headers named here.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from flask import Request, Response
@@ -11,6 +12,10 @@ from api.auth import APP_CHECK_HEADER
 from schemas.fields import KEY_HEADER
 
 PREFLIGHT_SECONDS = 3600
+KNOWN_HEADERS = ("Authorization", "Content-Type", KEY_HEADER, APP_CHECK_HEADER)
+# A page's tracing adds headers of its own: traceparent, baggage, sentry-trace …
+MAX_FURTHER_HEADERS = 32
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 EXPOSED_HEADERS = "Idempotent-Replayed, Retry-After, Allow, WWW-Authenticate"
 
 
@@ -20,11 +25,18 @@ def is_preflight(request: Request, allowed_origins: Sequence[str]) -> bool:
     return request.method == "OPTIONS" and is_asking and request.headers.get("Origin") in allowed_origins
 
 
-def preflight(methods: Iterable[str]) -> Response:
-    """The answer to a preflight: which methods and headers the page may use."""
+def preflight(request: Request, methods: Iterable[str]) -> Response:
+    """The answer to a preflight: which methods and headers the page may use.
+
+    Further headers are allowed by the names that the page asks for. They open nothing: the page is one of those
+    listed, and rights come from the Authorization header alone, never from a cookie.
+    """
+    asked = [name.strip() for name in request.headers.get("Access-Control-Request-Headers", "").split(",")]
+    known = {name.lower() for name in KNOWN_HEADERS}
+    further = [name for name in asked if _HEADER_NAME.fullmatch(name) and name.lower() not in known]
     headers = {
         "Access-Control-Allow-Methods": ", ".join(methods),
-        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {KEY_HEADER}, {APP_CHECK_HEADER}",
+        "Access-Control-Allow-Headers": ", ".join([*KNOWN_HEADERS, *further[:MAX_FURTHER_HEADERS]]),
         "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
     }
     return Response(status=204, headers=headers)

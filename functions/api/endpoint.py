@@ -65,7 +65,7 @@ class Endpoint:
         methods = FUNCTIONS[function]
         with self._traced(request):
             if cors.is_preflight(request, self.allowed_origins):
-                response = cors.preflight(methods)
+                response = cors.preflight(request, methods)
             else:
                 response = self._answer(request, methods, deadline)
         discard_rest(request)

@@ -2,6 +2,7 @@
 
 import pytest
 
+import config
 from api import cors
 from tests.support.builders import http_request
 
@@ -31,14 +32,52 @@ def test_another_page_may_not(origin: str) -> None:
     assert cors.headers(asking, [SHOP]) == {"Vary": "Origin"}
 
 
+def allowed_headers(asked: str | None) -> list[str]:
+    """What the answer to a preflight that asks for these headers allows."""
+    named = {} if asked is None else {"Access-Control-Request-Headers": asked}
+    response = cors.preflight(http_request("OPTIONS", headers={"Origin": SHOP, **named}), ["POST"])
+    return response.headers["Access-Control-Allow-Headers"].split(", ")
+
+
 def test_the_preflight_names_methods_and_headers() -> None:
     """Empty, and good for an hour."""
-    response = cors.preflight(["GET", "HEAD"])
+    response = cors.preflight(http_request("OPTIONS", headers={"Origin": SHOP, **PREFLIGHT}), ["GET", "HEAD"])
     assert (response.status_code, response.get_data()) == (204, b"")
     assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
-    allowed = {name.strip() for name in response.headers["Access-Control-Allow-Headers"].split(",")}
-    assert allowed == {"Authorization", "Content-Type", "Idempotency-Key", "X-Firebase-AppCheck"}
     assert response.headers["Access-Control-Max-Age"] == "3600"
+    assert allowed_headers(None) == ["Authorization", "Content-Type", "Idempotency-Key", "X-Firebase-AppCheck"]
+
+
+def test_a_page_may_send_the_headers_of_its_tracing() -> None:
+    """Each name that it asks for, once, beside those that are always allowed."""
+    asked = "authorization,baggage,content-type,sentry-trace, traceparent, tracestate,x-datadog-trace-id"
+    further = ["baggage", "sentry-trace", "traceparent", "tracestate", "x-datadog-trace-id"]
+    assert allowed_headers(asked) == [*cors.KNOWN_HEADERS, *further]
+
+
+@pytest.mark.parametrize("asked", ["", ",", "x\ty", "a b", "<script>", "*", "é", "x" * 65, "a:b", '"a"'])
+def test_what_is_not_a_headers_name_is_not_allowed(asked: str) -> None:
+    """Nothing is repeated that could be anything else than a name."""
+    assert allowed_headers(asked) == list(cors.KNOWN_HEADERS)
+
+
+def test_a_preflight_cannot_make_the_answer_long() -> None:
+    """Only so many names are repeated."""
+    names = [f"x-{number}" for number in range(1_000)]
+    further = allowed_headers(",".join(names))[len(cors.KNOWN_HEADERS) :]
+    assert further == names[: cors.MAX_FURTHER_HEADERS]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["capacitor://localhost", "ionic://localhost", "http://localhost", "https://localhost", "http://[::1]:3000"],
+)
+def test_the_web_view_of_an_app_may_ask(origin: str) -> None:
+    """Its origin is set and compared like that of any page."""
+    asking = http_request("OPTIONS", headers={"Origin": origin, **PREFLIGHT})
+    allowed = config.load({"ALLOWED_ORIGINS": f"{SHOP}, {origin}"}).allowed_origins
+    assert cors.is_preflight(asking, allowed)
+    assert cors.headers(asking, allowed)["Access-Control-Allow-Origin"] == origin
 
 
 def test_a_listed_page_may_read_the_answer_and_its_headers() -> None:
