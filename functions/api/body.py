@@ -54,6 +54,15 @@ def json_object(request: Request) -> Mapping[str, Any]:
     return body
 
 
+def is_empty(request: Request) -> bool:
+    """Whether the body holds nothing: no byte, or an object without a field, which some clients always send.
+
+    Raises:
+        InvalidRequest: it cannot be read.
+    """
+    return _read(request).strip() in (b"", b"{}")
+
+
 def discard_rest(request: Request) -> None:
     """Reads and drops the rest of the body, so that the client gets its answer.
 

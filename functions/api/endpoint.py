@@ -12,10 +12,10 @@ from flask import Request, Response, after_this_request
 import logs
 from api import cors
 from api.auth import APP_CHECK_HEADER, Gate
-from api.body import check_sizes, discard_rest, json_object
+from api.body import check_sizes, discard_rest, is_empty, json_object
 from api.firebase_tokens import FirebaseTokens
 from api.operations import FUNCTIONS, Access, Operation
-from api.parsing import parse
+from api.parsing import field_names, parse
 from config import Settings
 from credits.documents import is_user_id
 from errors import REPLAYED, ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied
@@ -135,23 +135,36 @@ class Endpoint:
 
 
 def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
-    """The fields of the body or of the query, with the Idempotency-Key if the operation takes one."""
+    """The fields of the body or of the query, with the Idempotency-Key if the operation takes one.
+
+    Raises:
+        InvalidRequest: something was sent in the other of the two, where nobody would look at it.
+    """
     if not operation.has_body:
         return request.args.to_dict()
     if request.query_string and request.args:
         name = quotable(next(iter(request.args)))
-        raise InvalidRequest.of_field(name, f"Unknown parameter '{name}'.")
+        hint = " It is a field of the body." if name in field_names(operation.input) else ""
+        raise InvalidRequest.of_field(name, f"Unknown parameter '{name}'.{hint}")
     body = json_object(request)
     if not operation.takes_key:
         return body
     if KEY_HEADER in body:
         raise InvalidRequest.of_field(KEY_HEADER, f"{KEY_HEADER} is a header, not a field of the body.")
     return {**body, KEY_HEADER: request.headers.get(KEY_HEADER)}
+        if not is_empty(request):
+            raise InvalidRequest.of_field("body", "Send parameters in the query string, and no body.")
 
 
 def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
     """The fields with their user: the user they name, or the caller if they name none.
 
+    # https://firebase.google.com/docs/functions/callable-reference
+    if [*body] == ["data"]:
+        raise InvalidRequest.of_field(
+            "data",
+            "This is a plain HTTP endpoint and not a callable function. Send the fields themselves, not inside 'data'.",
+        )
     Raises:
         PermissionDenied: the caller may not act for that user.
     """

@@ -1,6 +1,7 @@
 """What a client sent -> a typed request, or one error that names every field at fault."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -29,12 +30,11 @@ def parse(model: type[T], sent: Mapping[str, Any], options: Callable[[], Options
     Raises:
         InvalidRequest: names every field at fault.
     """
+    with suppress(ValidationError):
+        return model.model_validate(sent)
     # pydantic refuses a name with a lone surrogate without saying which; quoted, it is an unknown field like others.
     sent = {quotable(name): value for name, value in sent.items()}
-    try:
-        return model.model_validate(sent)
-    except ValidationError as error:
-        found = {str(each["loc"][0]): each for each in error.errors(include_url=False)}
+    found = _faults(model, sent)
     known = _known_problems(model, sent, found, options() if options else {})
     problems = [*known, *_unknown_problems(model, found)][:MAX_PROBLEMS]
     raise InvalidRequest(_in_words(problems, issubclass(model, QueryString)), problems)
@@ -43,6 +43,15 @@ def parse(model: type[T], sent: Mapping[str, Any], options: Callable[[], Options
 def field_names(model: type[Input]) -> list[str]:
     """The fields of a model by their names in JSON, in the model's order."""
     return [str(field.validation_alias) for field in model.model_fields.values()]
+
+
+def _faults(model: type[Input], sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What pydantic says of each field at fault."""
+    try:
+        model.model_validate(sent)
+    except ValidationError as error:
+        return {str(each["loc"][0]): each for each in error.errors(include_url=False)}
+    raise AssertionError("a quoted name is never the name of a field")
 
 
 def _known_problems(
@@ -79,11 +88,12 @@ def _unknown_problems(model: type[Input], found: Mapping[str, Any]) -> Iterator[
     from difflib import get_close_matches  # noqa: PLC0415
 
     kind = "parameter" if issubclass(model, QueryString) else "field"
-    known = field_names(model)
+    # Without regard to case, which is the commonest mistake of all.
+    known = {name.lower(): name for name in field_names(model)}
     for name in found:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+        if name not in known.values():
+            near = get_close_matches(name.lower(), known, 1)
+            hint = f" Did you mean '{known[near[0]]}'?" if near else ""
             yield FieldProblem(name, f"Unknown {kind} '{name}'.{hint}")
 
 

@@ -55,7 +55,8 @@ def test_head_gives_what_get_does_without_the_body(
         ("listGenerationRequests", "GET", "state", "Unknown parameter 'state'. Did you mean 'status'?"),
         ("getGenerationRequest", "GET", "zzz", "Unknown parameter 'zzz'."),
         ("openapi", "GET", "version", "Unknown parameter 'version'."),
-        ("createGenerationRequest", "POST", "userId", "Unknown parameter 'userId'."),
+        ("createGenerationRequest", "POST", "zzz", "Unknown parameter 'zzz'."),
+        ("quoteGeneration", "POST", "userId", "Unknown parameter 'userId'. It is a field of the body."),
     ],
 )
 def test_an_unknown_parameter_is_refused_by_name(

@@ -15,6 +15,7 @@ from api import operations
 from api.auth import Gate
 from api.endpoint import Endpoint, ScheduledRunFailed
 from api.operations import ALWAYS, Access, Operation
+from api.parsing import field_names
 from config import ConfigurationError
 from errors import BrokenDocument, Unavailable
 from handlers import Call, Caller, Ok, Services, Text
@@ -225,8 +226,57 @@ def test_the_key_is_a_header_and_not_a_field(door: Door) -> None:
 def test_a_post_takes_no_parameters(door: Door) -> None:
     """A user id in the query would be overlooked otherwise."""
     error = error_of(door.call("createGenerationRequest", "POST", json=ORDER, query_string={"userId": "ann"}))
-    assert (error["code"], error["message"]) == (400, "Unknown parameter 'userId'.")
+    assert (error["code"], error["message"]) == (400, "Unknown parameter 'userId'. It is a field of the body.")
+    error = error_of(door.call("createGenerationRequest", "POST", json=ORDER, query_string={"x": "1"}))
+    assert (error["code"], error["message"]) == (400, "Unknown parameter 'x'.")
     assert door.backend.balance() == 10
+
+
+@pytest.mark.parametrize("operation", operations.OPERATIONS, ids=lambda each: f"{each.method} {each.function}")
+def test_every_function_refuses_what_it_does_not_know_by_name(door: Door, operation: Operation) -> None:
+    """A field of the body or a parameter, with the nearest known name; a parameter beside a body too."""
+    known = [name for name in field_names(operation.input) if name != "Idempotency-Key"]
+    names = [f"{name}x" for name in known] or ["zzz"]
+    parts = {"json" if operation.has_body else "query_string": dict.fromkeys(names, "1")}
+    error = error_of(door.call(operation.function, operation.method, "root", **parts))
+    kind = "field" if operation.has_body else "parameter"
+    said = [field["message"] for field in error["details"]["fields"] if field["field"] in names]
+    assert error["code"] == 400
+    assert said == [f"Unknown {kind} '{name}x'. Did you mean '{name}'?" for name in known] or [f"Unknown {kind} 'zzz'."]
+    if operation.has_body:
+        beside = door.call(operation.function, operation.method, "root", json={}, query_string={"zzz": "1"})
+        assert error_of(beside)["message"] == "Unknown parameter 'zzz'."
+
+
+@pytest.mark.parametrize("function", ["createGenerationRequest", "quoteGeneration", "grantCredits"])
+@pytest.mark.parametrize("inside", [ORDER, {}, None, [1]])
+def test_the_envelope_of_a_callable_function_is_called_by_its_name(door: Door, function: str, inside: object) -> None:
+    """Firebase's client for callable functions sends everything inside of "data"; each field is there, and none is."""
+    error = error_of(door.post(function, {"data": inside}, token="root"))
+    assert error["code"] == 400
+    assert "plain HTTP endpoint and not a callable function" in error["message"]
+    assert [field["field"] for field in error["details"]["fields"]] == ["data"]
+
+
+def test_data_among_other_fields_is_an_unknown_field(door: Door) -> None:
+    """Like any other name."""
+    error = error_of(door.post("createGenerationRequest", {**ORDER, "data": {}}))
+    assert error["message"] == "Unknown field 'data'."
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize("body", [b'{"format": "html"}', b"format=html", b"[]", b"x" * 100_000])
+def test_where_nobody_would_read_a_body_none_is_taken(door: Door, method: str, body: bytes) -> None:
+    """A field in it would be overlooked."""
+    error = error_of(door.call("getWeeklyReport", method, "root", data=body, content_type="application/json"))
+    assert (error["code"], error["details"]["fields"][0]["field"]) == (400, "body")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" {}\n"])
+def test_an_empty_body_is_none(door: Door, body: bytes) -> None:
+    """Some clients always send one."""
+    response = door.call("getUserCredits", "GET", data=body, content_type="application/json")
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("body", [[], 5, "text"])

@@ -134,6 +134,12 @@ def test_at_most_fifty_problems_are_listed() -> None:
     assert fields(error)[:2] == ["style", "f0000"]
 
 
+@pytest.mark.parametrize("name", ["promt", "Prompt", "PROMPT", "prompts", "pompt"])
+def test_the_nearest_known_name_is_suggested(name: str) -> None:
+    """For a slip of the hand and for another case."""
+    assert refused(GenerationOrder, {**BODY, name: "x"}).message == f"Unknown field '{name}'. Did you mean 'prompt'?"
+
+
 def test_a_long_or_odd_name_is_quoted_briefly() -> None:
     """It is cut, and a lone surrogate is replaced, so that the answer can be encoded."""
     error = refused(GenerationOrder, {**BODY, "x" * 1_000: 1, "a\ud800": 1})
