@@ -78,10 +78,13 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _write(severity: str, event: str, fields: Mapping[str, Any]) -> None:
-    """One line of JSON with the event first, as Cloud Logging reads it:
+    """One line of JSON as Cloud Logging reads it, for people too: the event first, then its fields, nothing empty.
+
     https://cloud.google.com/run/docs/logging#writing_structured_logs
     """
-    entry = {"message": event, "severity": severity, **_CARRIED.get(), **fields}
+    # A name keeps its first place and gets its last value: an event's own field wins over one that is carried.
+    named = {"message": event, **fields, "severity": severity, **_CARRIED.get(), **fields}
+    entry = {name: value for name, value in named.items() if value not in (None, "", [], {}, ())}
     # A log that cannot be written must not turn a commit that stands into an error.
     with contextlib.suppress(OSError, ValueError):
         print(json.dumps(entry, default=str), file=sys.stderr if severity == "ERROR" else sys.stdout, flush=True)

@@ -1,5 +1,6 @@
 """Structured events with the trace of their request."""
 
+import contextlib
 import io
 import json
 import sys
@@ -8,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import logs
 
@@ -128,3 +131,28 @@ def test_an_events_own_field_is_not_replaced_by_a_carried_one(capsys: pytest.Cap
         logs.carry(generationRequestId="asked for")
         logs.info("credits refunded", generationRequestId="another")
     assert json.loads(capsys.readouterr().out)["generationRequestId"] == "another"
+
+
+def test_people_read_the_event_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """Then what it is about; the severity and the long trace come last."""
+    with logs.traced("t", "demo-x"):
+        logs.carry(generationRequestId="r1")
+        logs.info("report made", reportId="report_2026-03-09", anomalies=0)
+    names = [*logged(capsys)[0]]
+    assert names == ["message", "reportId", "anomalies", "severity", logs.TRACE_FIELD, "generationRequestId"]
+
+
+@given(
+    fields=st.dictionaries(st.sampled_from("abcde"), st.sampled_from([None, "", [], {}, (), 0, 0.0, False, "x", [0]]))
+)
+def test_no_line_has_anything_empty(fields: dict[str, Any]) -> None:
+    """Whoever logs it: no null, no empty text or list; a zero and a false are values."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), logs.traced("t", None):
+        logs.carry(**fields)
+        logs.info("event", **fields)
+    line = json.loads(out.getvalue())
+    assert all(value not in (None, "", [], {}) for value in line.values())
+    assert {name: fields[name] for name in fields if fields[name] or fields[name] in (0, False)} == {
+        name: value for name, value in line.items() if name in fields
+    }
