@@ -152,8 +152,10 @@ class Unauthenticated(ApiError):
     status = "UNAUTHENTICATED"
     header_names = ("WWW-Authenticate",)
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, why: str = "") -> None:
+        """`why` is for the log only: it would help a stranger."""
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+        self.why = why
 
 
 class PermissionDenied(ApiError):

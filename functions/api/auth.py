@@ -72,5 +72,5 @@ def is_admin(claims: Mapping[str, Any]) -> bool:
 def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated(_NO_TOKEN)
+        raise Unauthenticated(_NO_TOKEN, "no bearer token")
     return token.strip()

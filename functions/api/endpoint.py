@@ -18,7 +18,16 @@ from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import field_names, parse
 from config import Settings
 from credits.documents import is_user_id
-from errors import REPLAYED, ApiError, BrokenDocument, Internal, InvalidRequest, MethodNotAllowed, PermissionDenied
+from errors import (
+    REPLAYED,
+    ApiError,
+    BrokenDocument,
+    Internal,
+    InvalidRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+    Unauthenticated,
+)
 from handlers import Call, Caller, Ok, Services, Text
 from images.catalog import quotable
 from schemas.fields import KEY_HEADER
@@ -141,30 +150,30 @@ def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
         InvalidRequest: something was sent in the other of the two, where nobody would look at it.
     """
     if not operation.has_body:
+        if not is_empty(request):
+            raise InvalidRequest.of_field("body", "Send parameters in the query string, and no body.")
         return request.args.to_dict()
     if request.query_string and request.args:
         name = quotable(next(iter(request.args)))
         hint = " It is a field of the body." if name in field_names(operation.input) else ""
         raise InvalidRequest.of_field(name, f"Unknown parameter '{name}'.{hint}")
     body = json_object(request)
-    if not operation.takes_key:
-        return body
-    if KEY_HEADER in body:
-        raise InvalidRequest.of_field(KEY_HEADER, f"{KEY_HEADER} is a header, not a field of the body.")
-    return {**body, KEY_HEADER: request.headers.get(KEY_HEADER)}
-        if not is_empty(request):
-            raise InvalidRequest.of_field("body", "Send parameters in the query string, and no body.")
-
-
-def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
-    """The fields with their user: the user they name, or the caller if they name none.
-
     # https://firebase.google.com/docs/functions/callable-reference
     if [*body] == ["data"]:
         raise InvalidRequest.of_field(
             "data",
             "This is a plain HTTP endpoint and not a callable function. Send the fields themselves, not inside 'data'.",
         )
+    if not operation.takes_key:
+        return body
+    if KEY_HEADER in body:
+        raise InvalidRequest.of_field(KEY_HEADER, f"{KEY_HEADER} is a header, not a field of the body.")
+    return {**body, KEY_HEADER: request.headers.get(KEY_HEADER)}
+
+
+def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
+    """The fields with their user: the user they name, or the caller if they name none.
+
     Raises:
         PermissionDenied: the caller may not act for that user.
     """
@@ -187,12 +196,10 @@ def _logged(error: ApiError) -> ApiError:
         logs.error(event, errorId=error_id, **error.log_fields)
         return error.with_error_id(error_id)
     if error.http_status >= 500:
-        logs.warn(
-            "request failed",
-            status=error.status,
-            reason=error.reason,
-            causes=[type(each).__name__ for each in logs.chain(error)][1:],
-        )
+        causes = [type(each).__name__ for each in logs.chain(error)][1:]
+        logs.warn("request failed", status=error.status, reason=error.reason, causes=causes)
+    if isinstance(error, Unauthenticated):
+        logs.info("token refused", why=error.why)
     return error
 
 

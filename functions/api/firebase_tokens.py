@@ -22,7 +22,9 @@ from firebase_admin import auth, credentials
 from firebase_admin.exceptions import FirebaseError
 from google.auth.exceptions import GoogleAuthError
 
+import logs
 from api.auth import APP_CHECK_HEADER, is_admin
+from api.token_faults import MALFORMED, fault
 from config import MAX_THREADS
 from errors import Unauthenticated, Unavailable
 from store import Deadline
@@ -38,8 +40,6 @@ _SCOPES = (
 _BAD_TOKEN = "The ID token is invalid, expired or revoked. Sign in again."
 _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
 _AWAY = "Firebase could not be asked about the token. Try again."
-# What the libraries raise for a token that holds something else than the text, number or object that they expect.
-_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ class FirebaseTokens:
         clock_seconds: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._project = project
         self._options = {"projectId": project, "httpTimeout": max_seconds}
         self._max_seconds = max_seconds
         self._clock_seconds = clock_seconds
@@ -82,8 +83,9 @@ class FirebaseTokens:
         claims = _verified(client, id_token)
         now = self._clock_seconds()
         # With the Auth emulator's tokens, which are unsigned, the library looks at neither.
-        if not (claims["exp"] > now - CLOCK_SKEW_SECONDS and claims["iat"] < now + CLOCK_SKEW_SECONDS):
-            raise Unauthenticated(_BAD_TOKEN)
+        in_time = claims and claims["exp"] > now - CLOCK_SKEW_SECONDS and claims["iat"] < now + CLOCK_SKEW_SECONDS
+        if claims is None or not in_time:
+            raise Unauthenticated(_BAD_TOKEN, fault(id_token, self._project, now, CLOCK_SKEW_SECONDS))
         self._accounts.must_be_live(client, claims)
         return claims
 
@@ -120,7 +122,7 @@ class _Accounts:
             valid_after_ms = _valid_after_ms(client, claims["uid"])
             self._remember(claims["uid"], valid_after_ms)
         if claims["iat"] * 1000 < valid_after_ms:
-            raise Unauthenticated(_BAD_TOKEN)
+            raise Unauthenticated(_BAD_TOKEN, "revoked")
 
     def _remembered(self, claims: Mapping[str, Any]) -> int | None:
         # What an admin may do is worth a question each time.
@@ -136,21 +138,21 @@ class _Accounts:
             self._checked[user_id] = self._monotonic(), valid_after_ms
 
 
-def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any]:
-    """The claims of a token that Firebase signed for this project; exp and iat are numbers."""
+def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any] | None:
+    """The claims of a token that Firebase signed for this project, whose exp and iat are numbers; None of any other."""
     try:
         found: Mapping[str, Any] = client.verify_id_token(id_token, clock_skew_seconds=CLOCK_SKEW_SECONDS)
         times = [float(found[name]) for name in ("exp", "iat")]
         tenant = found.get("firebase", {}).get("tenant")
-    except auth.InvalidIdTokenError as error:
-        raise Unauthenticated(_BAD_TOKEN) from error
+    except auth.InvalidIdTokenError:
+        return None
     except (FirebaseError, GoogleAuthError) as error:
         raise Unavailable(_AWAY) from error
-    except _MALFORMED as error:
-        raise Unauthenticated(_BAD_TOKEN) from error
+    except MALFORMED:
+        return None
     # A tenant has accounts of its own, whose ids may be those of this project's users.
     if tenant is not None or not all(map(math.isfinite, times)):
-        raise Unauthenticated(_BAD_TOKEN)
+        return None
     return {**found, "exp": times[0], "iat": times[1]}
 
 
@@ -167,12 +169,12 @@ def _valid_after_ms(client: auth.Client, user_id: str) -> int:
         user = client.get_user(user_id)
         is_disabled, valid_after_ms = bool(user.disabled), int(user.tokens_valid_after_timestamp)
     except auth.UserNotFoundError as error:
-        raise Unauthenticated(_BAD_TOKEN) from error
+        raise Unauthenticated(_BAD_TOKEN, "of an account that is gone") from error
     # The token was good a moment ago, so every other problem is with the answer.
-    except (FirebaseError, GoogleAuthError, *_MALFORMED) as error:
+    except (FirebaseError, GoogleAuthError, *MALFORMED) as error:
         raise Unavailable(_AWAY) from error
     if is_disabled:
-        raise Unauthenticated(_BAD_TOKEN)
+        raise Unauthenticated(_BAD_TOKEN, "of a disabled account")
     return valid_after_ms
 
 
@@ -184,12 +186,15 @@ def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
     try:
         # The library fetches keys before it looks at this, and a stranger should not make it do so.
         if jwt.get_unverified_header(app_check_token).get("alg") != "RS256":
-            raise Unauthenticated(_BAD_APP)
+            raise Unauthenticated(_BAD_APP, "App Check token not signed by Firebase")
         app_check.verify_token(app_check_token, app)
     except (jwt.PyJWKClientConnectionError, FirebaseError, GoogleAuthError) as error:
         raise Unavailable(_AWAY) from error
-    except (jwt.PyJWTError, *_MALFORMED) as error:
-        raise Unauthenticated(_BAD_APP) from error
+    except (jwt.PyJWTError, *MALFORMED) as error:
+        # The library tells the cause by its type, which says enough: ExpiredSignatureError, InvalidAudienceError …
+        cause = next((each for each in logs.chain(error) if isinstance(each, jwt.PyJWTError)), error)
+        why = f"App Check token refused: {type(cause).__name__}" if app_check_token else "no App Check token"
+        raise Unauthenticated(_BAD_APP, why) from error
 
 
 class _OnDemand(credentials.Base):  # type: ignore[misc]

@@ -226,7 +226,7 @@ class KnownTokens:
     def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
         self.deadlines.append(deadline)
         if id_token not in self._claims:
-            raise Unauthenticated("unknown")
+            raise Unauthenticated("unknown", "expired 5 s ago")
         return self._claims[id_token]
 
     def check_app(self, app_check_token: str, deadline: Deadline) -> None:

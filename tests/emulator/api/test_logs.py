@@ -1,6 +1,7 @@
 """What the functions log of a request, and what they never do."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,32 @@ def test_each_line_of_a_failure_has_its_trace_and_its_generation(
         assert TRACE in line[TRACE_FIELD], line
         assert line["generationRequestId"] == error_of(answer)["details"]["generationRequestId"], line
     assert PROMPT not in said
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"age_seconds": 7_200}, "expired 36"),
+    ({"age_seconds": -3_600}, "in the future: one of the clocks is wrong"),
+    ({"aud": "somebody-else"}, "for another project than demo-"),
+    ({"firebase": {"tenant": "other-shop"}}, "of a tenant"),
+]
+
+
+@pytest.mark.parametrize(("changes", "why"), REFUSED)
+def test_a_refused_token_leaves_its_reason_and_nothing_of_itself(
+    private: FunctionServer, common_project: Project, changes: dict[str, Any], why: str
+) -> None:
+    """One line for the operator; the client learns no more than that it has to sign in again."""
+    token = Account.new(common_project.id).token(**changes)
+    trace = uuid.uuid4().hex
+    headers = {"X-Cloud-Trace-Context": f"{trace}/1;o=1", "Authorization": f"Bearer {token}"}
+    answer = private.of("getUserCredits").get(headers)
+    assert (answer.status_code, why in answer.text) == (401, False)
+    said = private.log()
+    [line] = [line for line in lines(said) if trace in line[TRACE_FIELD]]
+    assert (line["message"], line["severity"]) == ("token refused", "INFO")
+    assert why in line["why"]
+    for secret in (token.split(".")[1], "somebody-else", "other-shop"):
+        assert secret not in said
 
 
 def test_a_body_that_nobody_reads_is_not_logged(private: FunctionServer) -> None:

@@ -336,6 +336,20 @@ def test_an_answer_of_503_is_logged_by_the_types_of_its_causes(door: Door, capsy
     assert (logged["status"], logged["causes"]) == ("UNAVAILABLE", ["StoreError"])
 
 
+@pytest.mark.parametrize(("token", "why"), [(None, "no bearer token"), ("stranger", "expired 5 s ago")])
+def test_a_refused_token_leaves_one_line_with_the_reason(
+    door: Door, token: str | None, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the operator: the client learns nothing of it, and the log nothing of the token."""
+    response = door.call("getUserCredits", token=token)
+    assert response.status_code == 401
+    assert "expired 5" not in response.get_data(as_text=True)
+    [line] = capsys.readouterr().out.splitlines()
+    logged = json.loads(line)
+    assert (logged["message"], logged["why"], logged["severity"]) == ("token refused", why, "INFO")
+    assert "stranger" not in line
+
+
 def test_an_answer_of_400_is_not_logged(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
     """A client's mistake is not the operator's."""
     door.post("createGenerationRequest", {})

@@ -108,6 +108,7 @@ def test_a_token_that_proves_nothing_is_refused(firebase: Firebase, error: Excep
     with pytest.raises(Unauthenticated) as caught:
         claims(tokens())
     assert "a token" not in caught.value.message
+    assert caught.value.why == "not an ID token"
     assert firebase.asked == []
 
 
@@ -168,20 +169,21 @@ def test_a_tenants_token_is_refused(firebase: Firebase) -> None:
 
 
 @pytest.mark.parametrize(
-    "state",
+    ("state", "why"),
     [
-        account(disabled=True),
-        account(valid_after_ms=NOW_SECONDS * 1000),
-        auth.UserNotFoundError("gone"),
+        (account(disabled=True), "of a disabled account"),
+        (account(valid_after_ms=NOW_SECONDS * 1000), "revoked"),
+        (auth.UserNotFoundError("gone"), "of an account that is gone"),
     ],
 )
-def test_a_token_of_a_dead_account_is_refused(firebase: Firebase, state: object) -> None:
+def test_a_token_of_a_dead_account_is_refused(firebase: Firebase, state: object, why: str) -> None:
     """Disabled, its tokens revoked, or deleted; asked again the next time, since nothing good was found."""
     checked = tokens()
     for _ in range(2):
         firebase.account = state
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(Unauthenticated) as caught:
             claims(checked)
+        assert caught.value.why == why
 
 
 @pytest.mark.parametrize("state", [account(valid_after_ms="soon"), account(valid_after_ms=None), object()])
@@ -353,25 +355,44 @@ def test_an_app_check_token_of_this_project_passes(keys: list[str]) -> None:
     assert len(keys) == 1
 
 
-@pytest.mark.parametrize("change", [{"aud": ["projects/other"]}, {"iss": "https://evil/"}, {"exp": 1}])
-def test_an_app_check_token_with_other_claims_is_refused(keys: list[str], change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"aud": ["projects/other"]}, "InvalidAudienceError"),
+        ({"iss": "https://evil/"}, "ValueError"),
+        ({"exp": 1}, "ExpiredSignatureError"),
+    ],
+)
+def test_an_app_check_token_with_other_claims_is_refused(keys: list[str], change: dict[str, Any], why: str) -> None:
     """Another project's, another issuer's, or an expired one."""
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated) as caught:
         tokens().check_app(app_token(**change), NO_DEADLINE)
+    assert caught.value.why == f"App Check token refused: {why}"
 
 
 def test_a_forged_app_check_token_is_refused(keys: list[str]) -> None:
     """Another key's signature proves nothing."""
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated) as caught:
         tokens().check_app(app_token(OTHER_KEY), NO_DEADLINE)
+    assert caught.value.why == "App Check token refused: InvalidSignatureError"
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", app_token("0" * 32, "HS256"), "é"])
-def test_what_is_not_signed_in_the_right_way_fetches_no_key(keys: list[str], token: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("", "no App Check token"),
+        ("x", "App Check token refused: DecodeError"),
+        ("a.b.c", "App Check token refused: DecodeError"),
+        (app_token("0" * 32, "HS256"), "App Check token not signed by Firebase"),
+        ("é", "App Check token refused: DecodeError"),
+    ],
+)
+def test_what_is_not_signed_in_the_right_way_fetches_no_key(keys: list[str], token: str, why: str) -> None:
     """A stranger should not make this server call another."""
     with pytest.raises(Unauthenticated) as caught:
         tokens().check_app(token, NO_DEADLINE)
     assert "X-Firebase-AppCheck" in caught.value.message
+    assert caught.value.why == why
     assert keys == []
 
 
