@@ -285,8 +285,10 @@ class Unavailable(ApiError):
     details_type = UnavailableDetails
     header_names = (RETRY_AFTER,)
 
-    def __init__(self, message: str, retry_after_seconds: int = 2) -> None:
+    def __init__(self, message: str, retry_after_seconds: int = 2, advice: str | None = None) -> None:
+        """`advice` is for the log: what an operator has to do, if only that can help."""
         super().__init__(message, headers={RETRY_AFTER: str(retry_after_seconds)})
+        self.advice = advice
 
 
 class Internal(ApiError):

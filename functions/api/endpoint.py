@@ -27,11 +27,12 @@ from errors import (
     MethodNotAllowed,
     PermissionDenied,
     Unauthenticated,
+    Unavailable,
 )
 from handlers import Call, Caller, Ok, Services, Text
 from images.catalog import quotable
 from schemas.fields import KEY_HEADER
-from store import Deadline
+from store import Deadline, StoreError
 
 TRACE_HEADER = "X-Cloud-Trace-Context"
 # An answer must leave before the platform cuts it off.
@@ -97,7 +98,7 @@ class Endpoint:
                 run(self.services)
             # The boundary, as in _answer: the server would log the exception's own message.
             except Exception as error:  # noqa: BLE001
-                logs.error("scheduled run failed", places=logs.places(error))
+                logs.error("scheduled run failed", **_refusal(error), places=logs.places(error))
                 raise ScheduledRunFailed(type(error).__name__) from None
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
@@ -115,10 +116,10 @@ class Endpoint:
             order = parse(operation.input, sent, self._options(operation, call))
             return _rendered(operation.handle(order, call, self.services))
         except ApiError as error:
-            return error_response(_logged(error))
+            return error_response(_logged(error, error))
         # The boundary: unexpected errors are logged once, here. The client gets a generic message.
         except Exception as error:  # noqa: BLE001
-            return error_response(_logged(Internal(places=logs.places(error))))
+            return error_response(_logged(Internal(places=logs.places(error)), error))
 
     def _caller(self, request: Request, operation: Operation, deadline: Deadline) -> Caller:
         if operation.access is Access.PUBLIC:
@@ -188,19 +189,27 @@ def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> 
     return sent
 
 
-def _logged(error: ApiError) -> ApiError:
+def _logged(error: ApiError, origin: Exception) -> ApiError:
     """Logs what an operator has to know; by type, since the message of a library's exception may quote the prompt."""
     if isinstance(error, Internal):
         error_id = uuid.uuid4().hex
         event = "broken document" if isinstance(error, BrokenDocument) else "internal error"
-        logs.error(event, errorId=error_id, **error.log_fields)
+        logs.error(event, **_refusal(origin), errorId=error_id, **error.log_fields)
         return error.with_error_id(error_id)
     if error.http_status >= 500:
         causes = [type(each).__name__ for each in logs.chain(error)][1:]
-        logs.warn("request failed", status=error.status, reason=error.reason, causes=causes)
+        logs.warn("request failed", status=error.status, reason=error.reason, **_refusal(origin), causes=causes)
     if isinstance(error, Unauthenticated):
         logs.info("token refused", why=error.why)
     return error
+
+
+def _refusal(error: Exception) -> Mapping[str, str | None]:
+    """What an operator has to do about an error, if only that can help, and Firestore's code, if that is the cause."""
+    found = next((each for each in logs.chain(error) if isinstance(each, StoreError)), None)
+    if found:
+        return {"advice": found.advice, "firestore": found.code.name}
+    return {"advice": error.advice} if isinstance(error, Unavailable) else {}
 
 
 def _rendered(answer: Ok | Text) -> Response:

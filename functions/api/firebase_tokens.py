@@ -19,8 +19,8 @@ import firebase_admin
 import google.auth
 import google.auth.credentials
 from firebase_admin import auth, credentials
-from firebase_admin.exceptions import FirebaseError
-from google.auth.exceptions import GoogleAuthError
+from firebase_admin.exceptions import FirebaseError, PermissionDeniedError, UnauthenticatedError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
 import logs
 from api.auth import APP_CHECK_HEADER, is_admin
@@ -40,6 +40,16 @@ _SCOPES = (
 _BAD_TOKEN = "The ID token is invalid, expired or revoked. Sign in again."
 _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
 _AWAY = "Firebase could not be asked about the token. Try again."
+# What Firebase answers until somebody mends it.
+_ADVICE: Mapping[type[Exception], str] = {
+    auth.ConfigurationNotFoundError: "Switch on Authentication in the Firebase console.",
+    PermissionDeniedError: (
+        "Give the functions' service account the role Firebase Authentication Viewer; enable the Identity Toolkit API."
+    ),
+    UnauthenticatedError: "Firebase Authentication does not accept these credentials.",
+    DefaultCredentialsError: "There are no credentials: gcloud auth application-default login.",
+    RefreshError: "Google gives no access token for these credentials.",
+}
 
 T = TypeVar("T")
 
@@ -147,7 +157,7 @@ def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any] | None:
     except auth.InvalidIdTokenError:
         return None
     except (FirebaseError, GoogleAuthError) as error:
-        raise Unavailable(_AWAY) from error
+        raise _away(error) from error
     except MALFORMED:
         return None
     # A tenant has accounts of its own, whose ids may be those of this project's users.
@@ -172,10 +182,14 @@ def _valid_after_ms(client: auth.Client, user_id: str) -> int:
         raise Unauthenticated(_BAD_TOKEN, "of an account that is gone") from error
     # The token was good a moment ago, so every other problem is with the answer.
     except (FirebaseError, GoogleAuthError, *MALFORMED) as error:
-        raise Unavailable(_AWAY) from error
+        raise _away(error) from error
     if is_disabled:
         raise Unauthenticated(_BAD_TOKEN, "of a disabled account")
     return valid_after_ms
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable(_AWAY, advice=next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None))
 
 
 def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
@@ -189,7 +203,7 @@ def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
             raise Unauthenticated(_BAD_APP, "App Check token not signed by Firebase")
         app_check.verify_token(app_check_token, app)
     except (jwt.PyJWKClientConnectionError, FirebaseError, GoogleAuthError) as error:
-        raise Unavailable(_AWAY) from error
+        raise _away(error) from error
     except (jwt.PyJWTError, *MALFORMED) as error:
         # The library tells the cause by its type, which says enough: ExpiredSignatureError, InvalidAudienceError …
         cause = next((each for each in logs.chain(error) if isinstance(each, jwt.PyJWTError)), error)

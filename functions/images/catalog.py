@@ -139,7 +139,8 @@ def _read(store: Store, models: Sequence[str], deadline: Deadline) -> Catalog:
     styles, colors, sizes = store.query_all([Query(name) for name in (STYLES, COLORS, SIZES)], deadline)
     prices = {size.id: price for size in sizes if (price := _credits_of(size)) is not None}
     if not (styles and colors and prices):
-        logs.error("catalog empty", styles=len(styles), colors=len(colors), sizes=len(prices))
+        advice = "Run scripts/seed.py, or add a document to each of styles, colors and sizes."
+        logs.error("catalog empty", advice=advice, styles=len(styles), colors=len(colors), sizes=len(prices))
         raise Unavailable("The catalog is empty. Try again later.")
     return Catalog(models, [style.id for style in styles], [color.id for color in colors], prices)
 

@@ -14,7 +14,7 @@ import google.auth.transport.grpc
 import google.auth.transport.requests
 import grpc
 
-from store import messages
+from store import messages, refusals
 from store.documents import Document, Query, Version, Write
 from store.values import decode_fields
 
@@ -42,14 +42,15 @@ EMULATOR_METADATA = (("authorization", "Bearer owner"),)
 
 
 class StoreError(Exception):
-    """A round trip failed; `code` is gRPC's.
+    """A round trip failed; `code` is gRPC's. `advice` says what an operator has to do, if only that can help.
 
     Firestore's own words are in the cause. They may quote data, so they are never logged.
     """
 
-    def __init__(self, code: grpc.StatusCode) -> None:
+    def __init__(self, code: grpc.StatusCode, advice: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.advice = advice
 
 
 class Connection:
@@ -120,7 +121,7 @@ class Connection:
         try:
             response = self._commit(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _failure(error) from error
+            raise _failure(error, of_commit=True) from error
         results = zip(writes, response.write_results, strict=True)
         return {write.path: messages.version(result.update_time) for write, result in results}
 
@@ -132,6 +133,9 @@ def connect(
 
     It goes to the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise to Google's Firestore with the credentials of
     the environment, which also name the project if none is given.
+
+    Raises:
+        StoreError: no project is given or named.
     """
     emulator = environ.get("FIRESTORE_EMULATOR_HOST")
     if emulator:
@@ -151,7 +155,7 @@ def emulator_channel(host: str) -> grpc.Channel:
 
 def _known(project: str | None) -> str:
     if not project:
-        raise ValueError("No project: set GOOGLE_CLOUD_PROJECT.")
+        raise StoreError(grpc.StatusCode.INVALID_ARGUMENT, "No project: set GOOGLE_CLOUD_PROJECT.")
     return project
 
 
@@ -167,5 +171,9 @@ def _received(call: Any) -> Iterator[Any]:
         raise _failure(error) from error
 
 
-def _failure(error: Any) -> StoreError:
-    return StoreError(error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN)
+def _failure(error: Any, of_commit: bool = False) -> StoreError:
+    if not isinstance(error, grpc.Call):
+        return StoreError(grpc.StatusCode.UNKNOWN)
+    words = error.details() or ""
+    code = refusals.true_code(error.code(), words)
+    return StoreError(code, refusals.advice(code, words, of_commit=of_commit))

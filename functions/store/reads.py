@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 
+from google.auth.exceptions import DefaultCredentialsError
+from grpc import StatusCode
+
+from store import refusals
 from store.budget import NO_DEADLINE, Deadline
-from store.client import Connection, Row
+from store.client import Connection, Row, StoreError
 from store.documents import Document, Query, Version
 from store.retries import DEFAULT_POLICY, Attempts, RetryPolicy, persist
 
@@ -22,7 +26,7 @@ class Reader:
     """Reads from Firestore. Connects at the first call; safe to share between threads.
 
     Each method raises Unavailable if Firestore did not answer within the deadline and the policy's limit, and
-    StoreError if it refuses: no permission, no database, no index.
+    StoreError if it refuses: no permission, no database, no index, no credentials.
     """
 
     def __init__(self, connect: Callable[[], Connection], policy: RetryPolicy = DEFAULT_POLICY) -> None:
@@ -88,7 +92,11 @@ class Reader:
     def _connection(self) -> Connection:
         with self._guard:
             if self._connected is None:
-                self._connected = self._connect()
+                try:
+                    self._connected = self._connect()
+                except DefaultCredentialsError as error:
+                    code = StatusCode.UNAUTHENTICATED
+                    raise StoreError(code, refusals.advice(code)) from error
             return self._connected
 
     def _read(self, paths: Sequence[str], attempts: Attempts) -> dict[str, Document]:

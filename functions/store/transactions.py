@@ -95,7 +95,7 @@ class Store(Reader):
             try:
                 versions = self._connection().commit(decision.writes, attempts.rpc_timeout_seconds)
             except StoreError as error:
-                if error.code not in RETRIED_COMMITS:
+                if error.code not in RETRIED_COMMITS or error.advice:
                     return self._applied_after_all(error, paths, plan, attempts)
                 wait_after(error, attempts)
             else:

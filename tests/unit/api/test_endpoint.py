@@ -11,6 +11,7 @@ import pytest
 from flask import Response
 from grpc import StatusCode
 
+import handlers
 from api import operations
 from api.auth import Gate
 from api.endpoint import Endpoint, ScheduledRunFailed
@@ -21,6 +22,7 @@ from errors import BrokenDocument, Unavailable
 from handlers import Call, Caller, Ok, Services, Text
 from schemas.replies import QuoteReply
 from schemas.requests import Input, NoQuery
+from store import StoreError
 from tests.support.builders import IMAGE_URL, ORDER, Backend, KnownTokens, failing, http_request
 
 SECRET = "a prompt and a token"
@@ -333,7 +335,60 @@ def test_an_answer_of_503_is_logged_by_the_types_of_its_causes(door: Door, capsy
     response = door.call("getUserCredits")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     logged = json.loads(capsys.readouterr().out)
-    assert (logged["status"], logged["causes"]) == ("UNAVAILABLE", ["StoreError"])
+    assert (logged["status"], logged["causes"], logged["firestore"]) == ("UNAVAILABLE", ["StoreError"], "UNAVAILABLE")
+
+
+ADVICE = "Create the Firestore database: https://console.cloud.google.com/x"
+
+
+def refusing(name: str) -> None:
+    raise StoreError(StatusCode.NOT_FOUND, ADVICE)
+
+
+@pytest.mark.parametrize("function", ["createGenerationRequest", "quoteGeneration", "getUserCredits"])
+def test_what_only_the_operator_can_mend_is_said_in_the_log(
+    door: Door, function: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, in one line with what to do right after the event; the client gets the generic message."""
+    sent: list[str] = []
+
+    def refuse(name: str) -> None:
+        sent.append(name)
+        refusing(name)
+
+    door.backend.store.before_rpc = refuse
+    response = door.call(function) if function.startswith("get") else door.post(function, ORDER)
+    error = error_of(response)
+    assert (error["code"], error["message"], set(error["details"])) == (500, "Internal error.", {"errorId"})
+    [line] = capsys.readouterr().err.splitlines()
+    logged = json.loads(line)
+    assert [*logged][:3] == ["message", "advice", "firestore"]
+    assert (logged["advice"], logged["firestore"]) == (ADVICE, "NOT_FOUND")
+    assert logged["errorId"] == error["details"]["errorId"]
+    # Nothing is tried twice.
+    assert len(set(sent)) == len(sent)
+
+
+def test_a_scheduled_run_says_what_the_operator_can_mend(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """As an answer does."""
+    door.backend.store.before_rpc = refusing
+    with pytest.raises(ScheduledRunFailed):
+        door.endpoint.run_scheduled(http_request(), handlers.release_expired_reservations)
+    assert json.loads(capsys.readouterr().err)["advice"] == ADVICE
+
+
+def test_an_answer_of_503_says_what_the_operator_can_mend(
+    door: Door, probe: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when Firebase Authentication is not switched on."""
+
+    def refuse(query: Any, call: Call, services: Services) -> Ok:
+        raise Unavailable("away", advice=ADVICE)
+
+    probe(refuse)
+    response = door.call(PROBE)
+    assert (response.status_code, ADVICE in response.get_data(as_text=True)) == (503, False)
+    assert json.loads(capsys.readouterr().out)["advice"] == ADVICE
 
 
 @pytest.mark.parametrize(("token", "why"), [(None, "no bearer token"), ("stranger", "expired 5 s ago")])

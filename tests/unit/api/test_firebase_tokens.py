@@ -13,8 +13,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from firebase_admin import auth
-from firebase_admin.exceptions import UnavailableError
-from google.auth.exceptions import TransportError
+from firebase_admin.exceptions import PermissionDeniedError, UnauthenticatedError, UnavailableError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from api import firebase_tokens
 from api.firebase_tokens import CLOCK_SKEW_SECONDS, FirebaseTokens
@@ -124,6 +124,29 @@ def test_if_firebase_is_away_nobody_can_tell(firebase: Firebase, error: Exceptio
     firebase.account = error
     with pytest.raises(Unavailable):
         claims(tokens())
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (auth.ConfigurationNotFoundError("off"), "Switch on Authentication"),
+        (PermissionDeniedError("no"), "Firebase Authentication Viewer"),
+        (UnauthenticatedError("no"), "credentials"),
+        (DefaultCredentialsError("none"), "credentials"),
+        (RefreshError("revoked"), "credentials"),
+        (UnavailableError("away"), None),
+        (TransportError("x"), None),
+    ],
+)
+def test_what_only_the_operator_can_mend_comes_with_advice(
+    firebase: Firebase, error: Exception, advice: str | None
+) -> None:
+    """For the log; the answer is a 503 at once, since the token may be good."""
+    firebase.account = error
+    with pytest.raises(Unavailable) as caught:
+        claims(tokens())
+    assert caught.value.advice is None if advice is None else advice in (caught.value.advice or "")
+    assert len(firebase.asked) == 1
 
 
 @pytest.mark.parametrize(

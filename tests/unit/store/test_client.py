@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import google.auth.credentials
+import google.auth.transport.grpc
 import grpc
 import pytest
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import RefreshError
 from grpc import StatusCode
 
 from store import (
@@ -41,9 +44,9 @@ def always(answer: Callable[[Any, grpc.ServicerContext], Any]) -> FakeFirestore:
     return FakeFirestore(batch_get=answer, run_query=answer, commit=answer)
 
 
-def aborting(code: StatusCode) -> Callable[[Any, grpc.ServicerContext], Any]:
+def aborting(code: StatusCode, words: str = "user ann has 5 credits") -> Callable[[Any, grpc.ServicerContext], Any]:
     def abort(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        context.abort(code, "user ann has 5 credits")
+        context.abort(code, words)
         return iter(())
 
     return abort
@@ -142,6 +145,113 @@ def test_an_error_has_firestores_code(name: str, send: Callable[[Connection, flo
     assert "ann" not in str(caught.value)
     assert isinstance(caught.value.__cause__, grpc.RpcError)
     assert "ann" in str(caught.value.__cause__)
+
+
+# Firestore's own words, as people reported them in public.
+NO_DATABASE = (
+    "The database (default) does not exist for project demo Please visit "
+    "https://console.cloud.google.com/datastore/setup?project=demo to add a Cloud Datastore database."
+)
+INDEX_LINK = "https://console.firebase.google.com/v1/r/project/demo/firestore/indexes?create_composite=Ck9wcm9qZWN0"
+REFUSALS = [
+    (
+        StatusCode.NOT_FOUND,
+        NO_DATABASE,
+        "FIRESTORE_DATABASE",
+        "https://console.cloud.google.com/datastore/setup?project=demo",
+    ),
+    (
+        StatusCode.FAILED_PRECONDITION,
+        f"The query requires an index. That index is currently building. See its status here: {INDEX_LINK}",
+        "until the index is built",
+        INDEX_LINK,
+    ),
+    (
+        StatusCode.FAILED_PRECONDITION,
+        "The Cloud Firestore API is not available for Firestore in Datastore Mode database projects/demo/databases/x.",
+        "Native mode",
+        "",
+    ),
+    (
+        StatusCode.PERMISSION_DENIED,
+        "Cloud Firestore API has not been used in project 5 before or it is disabled. Enable it by visiting "
+        "https://console.developers.google.com/apis/api/firestore.googleapis.com/overview?project=5 then retry.",
+        "enable the Firestore API",
+        "https://console.developers.google.com/apis/api/firestore.googleapis.com/overview?project=5",
+    ),
+    (StatusCode.PERMISSION_DENIED, "Missing or insufficient permissions.", "Cloud Datastore User", ""),
+    (StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.", "credentials", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "words", "advice", "link"), REFUSALS)
+@pytest.mark.parametrize("name", ["BatchGetDocuments", "RunQuery", "RunQuery as a stream"])
+def test_a_read_that_only_an_operator_can_mend_says_how(
+    name: str, code: StatusCode, words: str, advice: str, link: str
+) -> None:
+    """With Google's link, if there is one, and nothing else of Firestore's words."""
+    with always(aborting(code, f"{words} secret")).connected() as connection, pytest.raises(StoreError) as caught:
+        ROUND_TRIPS[name](connection, 5)
+    said = caught.value.advice or ""
+    assert advice in said
+    assert said.endswith(link)
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "is_operators"),
+    [
+        (StatusCode.NOT_FOUND, NO_DATABASE, True),
+        (StatusCode.NOT_FOUND, "The project demo does not exist or it does not contain an active database.", True),
+        (StatusCode.PERMISSION_DENIED, "Missing or insufficient permissions.", True),
+        (StatusCode.NOT_FOUND, "No document to update: projects/demo/databases/(default)/documents/users/ann", False),
+        (StatusCode.NOT_FOUND, f"No document to update: projects/demo/documents/users/{NO_DATABASE}", False),
+        (StatusCode.NOT_FOUND, "", False),
+        (StatusCode.FAILED_PRECONDITION, "the stored version (1) does not match the required base version (5)", False),
+        (StatusCode.ABORTED, "", False),
+        (StatusCode.UNAVAILABLE, "", False),
+    ],
+)
+def test_a_conflict_is_not_the_operators_to_mend(code: StatusCode, words: str, is_operators: bool) -> None:
+    """A commit's NOT_FOUND is a document that is gone, unless Firestore says that there is no database."""
+    with always(aborting(code, words)).connected() as connection, pytest.raises(StoreError) as caught:
+        ROUND_TRIPS["Commit"](connection, 5)
+    assert bool(caught.value.advice) is is_operators
+
+
+class Revoked(google.auth.credentials.Credentials):
+    """Credentials for which no token is given any more."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._words = words
+
+    def refresh(self, request: Any) -> None:
+        raise RefreshError(self._words)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("invalid_grant: Token has been expired or revoked.", StatusCode.UNAUTHENTICATED),
+        ("Reauthentication is needed.", StatusCode.UNAUTHENTICATED),
+        ("Failed to retrieve http://metadata.google.internal", StatusCode.UNAVAILABLE),
+    ],
+)
+def test_revoked_credentials_are_not_a_server_that_is_away(words: str, code: StatusCode) -> None:
+    """gRPC says UNAVAILABLE for whatever goes wrong while it gets a token; only some of it passes by itself."""
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        port = server.add_secure_port("localhost:0", grpc.local_server_credentials())
+        server.start()
+        plugin = google.auth.transport.grpc.AuthMetadataPlugin(Revoked(words), None)
+        call_credentials = grpc.metadata_call_credentials(plugin)
+        credentials = grpc.composite_channel_credentials(grpc.local_channel_credentials(), call_credentials)
+        with grpc.secure_channel(f"localhost:{port}", credentials) as channel, pytest.raises(StoreError) as caught:
+            Connection("demo", channel).batch_get(["a/x"], 5)
+        server.stop(None).wait()
+    assert caught.value.code == code
+    assert bool(caught.value.advice) is (code is StatusCode.UNAUTHENTICATED)
 
 
 @round_trips
@@ -300,8 +410,9 @@ def test_the_database_is_the_settings(monkeypatch: pytest.MonkeyPatch, environ: 
 
 def test_no_project_at_all_is_an_error() -> None:
     """It names what to set."""
-    with pytest.raises(ValueError, match="GOOGLE_CLOUD_PROJECT"):
+    with pytest.raises(StoreError) as caught:
         connect(None, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"})
+    assert "GOOGLE_CLOUD_PROJECT" in (caught.value.advice or "")
 
 
 class FakeChannel:

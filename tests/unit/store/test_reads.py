@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 from grpc import StatusCode
 
 from errors import Unavailable
@@ -205,3 +206,15 @@ def test_a_store_connects_once_at_its_first_call() -> None:
     store.read_one("a/b")
     store.read_one("a/b")
     assert len(connections) == 2
+
+
+def test_without_credentials_the_operator_is_told() -> None:
+    """At once, as if Firestore had refused them."""
+
+    def connect() -> Connection:
+        raise DefaultCredentialsError("no file")
+
+    with pytest.raises(StoreError) as caught:
+        Store(connect).read_one("a/b")
+    assert caught.value.code is StatusCode.UNAUTHENTICATED
+    assert caught.value.advice

@@ -143,6 +143,22 @@ def test_a_refusal_is_passed_on_after_one_look(store: MemoryStore, code: StatusC
     assert sent == ["BatchGetDocuments", "Commit", "BatchGetDocuments"]
 
 
+def test_a_commit_without_a_database_is_no_conflict(store: MemoryStore) -> None:
+    """What only an operator can mend is looked at once and passed on, with the advice."""
+    sent: list[str] = []
+
+    def refuse(name: str) -> None:
+        sent.append(name)
+        if name == "Commit":
+            raise StoreError(StatusCode.NOT_FOUND, "Create the database.")
+
+    store.before_rpc = refuse
+    with pytest.raises(StoreError) as caught:
+        store.transact(["numbers/a"], creating("me"))
+    assert caught.value.advice == "Create the database."
+    assert sent == ["BatchGetDocuments", "Commit", "BatchGetDocuments"]
+
+
 @pytest.mark.parametrize("code", FINAL)
 def test_a_refusal_of_a_commit_that_was_applied_is_not_believed(store: MemoryStore, code: StatusCode) -> None:
     """A proxy may give any error after the write; the look finds the truth."""

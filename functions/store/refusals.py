@@ -1,0 +1,46 @@
+"""What an operator has to do about a refusal that no retry ends, in words that are safe to log.
+
+Of Firestore's own words only a link to Google's console is kept: they may quote a document's id, which is a user's
+word, but an id has no slash and so cannot be such a link.
+"""
+
+import re
+
+from grpc import StatusCode
+
+_ADVICE = {
+    StatusCode.NOT_FOUND: "Create the Firestore database, or set FIRESTORE_DATABASE to the name of one.",
+    StatusCode.FAILED_PRECONDITION: "The Firestore database must be in Native mode.",
+    StatusCode.PERMISSION_DENIED: (
+        "Give the functions' service account the role Cloud Datastore User; enable the Firestore API and billing."
+    ),
+    StatusCode.UNAUTHENTICATED: "Firestore does not accept these credentials, or there are none.",
+}
+_INDEX_ADVICE = "Deploy firestore.indexes.json, and wait until the index is built."
+_INDEX = re.compile(r"The query requires an index")
+# Of a commit, NOT_FOUND is a document that is gone, unless it begins like this; another text could quote a document.
+_NO_DATABASE = re.compile(r"The (project|database) \S+ does not exist")
+_LINK = re.compile(r"https://console\.(cloud|developers|firebase)\.google\.com/[!-~]*")
+# Google's answers to credentials that were revoked: https://www.rfc-editor.org/rfc/rfc6749#section-5.2. gRPC reports
+# whatever goes wrong while it gets a token as UNAVAILABLE.
+_BAD_CREDENTIALS = re.compile(
+    r"Getting metadata from plugin failed.*(invalid_grant|invalid_client|unauthorized_client|Reauthentication)",
+    re.DOTALL,
+)
+
+
+def true_code(code: StatusCode, words: str) -> StatusCode:
+    """The code that fits gRPC's words: bad credentials are not a server that is away."""
+    if code is StatusCode.UNAVAILABLE and _BAD_CREDENTIALS.match(words):
+        return StatusCode.UNAUTHENTICATED
+    return code
+
+
+def advice(code: StatusCode, words: str = "", *, of_commit: bool = False) -> str | None:
+    """What an operator has to do, with Google's link to it if there is one; None if it may pass by itself."""
+    is_conflict = code in (StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION) and not _NO_DATABASE.match(words)
+    if code not in _ADVICE or (of_commit and is_conflict):
+        return None
+    said = _INDEX_ADVICE if code is StatusCode.FAILED_PRECONDITION and _INDEX.match(words) else _ADVICE[code]
+    link = _LINK.search(words)
+    return f"{said} {link[0].rstrip('.,')}" if link else said
