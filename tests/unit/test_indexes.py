@@ -54,6 +54,7 @@ def queries_of_the_code() -> list[Query]:
     backend.clock.forward(LEASE_SECONDS + 1)
     handlers.release_expired_reservations(backend.services)
     reporting = backend.services.reporting()
+    reporting.make_scheduled(backend.clock())
     reporting.make_now()
     reporting.read(None)
     backend.services.grants.grant(Order.with_key("key", "bob", 5, "because"))

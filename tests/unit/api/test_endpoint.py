@@ -373,7 +373,7 @@ def test_a_scheduled_run_says_what_the_operator_can_mend(door: Door, capsys: pyt
     """As an answer does."""
     door.backend.store.before_rpc = refusing
     with pytest.raises(ScheduledRunFailed):
-        door.endpoint.run_scheduled(http_request(), handlers.release_expired_reservations)
+        door.endpoint.run_scheduled(http_request("POST"), handlers.release_expired_reservations)
     assert json.loads(capsys.readouterr().err)["advice"] == ADVICE
 
 

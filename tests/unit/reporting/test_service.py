@@ -222,7 +222,7 @@ def test_an_earlier_week_that_fails_costs_this_week_nothing(desk: Desk, capsys: 
     assert (report.id, report.previous_id, report.previous) == ("report_2026-11-30", None, None)
     assert [week.window.report_id for week in desk.reporting.reports.weeks_before(report)] == ["report_2026-11-16"]
     log = capsys.readouterr().err
-    assert '"message": "earlier report not made", "severity": "ERROR", "reportId": "report_2026-11-23"' in log
+    assert '"message": "earlier report not made", "reportId": "report_2026-11-23"' in log
     assert "StoreError" in log
     desk.shop.store.after_rpc = lambda name: None
     desk.shop.clock.now += timedelta(days=7)

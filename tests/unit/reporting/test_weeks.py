@@ -115,7 +115,7 @@ class Shop:
     def _ledger(self, lease_seconds: int) -> Ledger:
         changes = {"RESERVATION_LEASE_SECONDS": str(lease_seconds), "MAX_PENDING_PER_USER": "1000"}
         deployed = config.load({config.FIRESTORE_HOST: "127.0.0.1:1", **changes})
-        return services.build(deployed, connect=self.backend.store.connect, clock=self.backend.clock).ledger
+        return services.build(deployed, connect=self.backend.store.connect).ledger
 
 
 def counted(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, int, int]]:
