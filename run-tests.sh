@@ -2,7 +2,7 @@
 # Runs every check and test; --help says more.
 set -euo pipefail
 export CALLER_DIR="$PWD"
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")"
 
 for argument in "$@"; do
     case "$argument" in

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything locally: the functions, Firestore, Auth and, if available, the Emulator UI.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'USAGE'

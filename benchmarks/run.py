@@ -2,9 +2,8 @@
 
 import sys
 
-from dev import Problem, emulators, toolchain
+from dev import Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
-from dev.test_run import environment
 
 NAMES = ("floor", "history", "latency", "load", "weekly_report")
 
@@ -12,7 +11,7 @@ NAMES = ("floor", "history", "latency", "load", "weekly_report")
 def main(name: str, *options: str) -> int:
     with supervising():
         cli = toolchain.prepare(tests=True)
-        env = environment()
+        env = environment.for_runs()
         its = emulators.for_tests()
         with its.started(cli, env) as running:
             its.wait_until_ready(*running)

@@ -1,10 +1,9 @@
 """Makes emulator-data/ again from scripts/seed.json. make-emulator-data.sh becomes this."""
 
-import os
 import shutil
 import sys
 
-from dev import ROOT, Problem, toolchain
+from dev import ROOT, Problem, environment, toolchain
 from dev.emulators import DATA, DEMO_PROJECT
 from dev.supervise import run, say, supervising
 
@@ -19,7 +18,7 @@ def main() -> int:
         shutil.rmtree(export, ignore_errors=True)
         export.parent.mkdir(exist_ok=True)
         only = ["--project", DEMO_PROJECT, "--only", "auth,firestore", "--export-on-exit", str(export)]
-        if status := run([cli, "emulators:exec", *only, SEED], os.environ):
+        if status := run([cli, "emulators:exec", *only, SEED], environment.for_runs()):
             return status
         shutil.rmtree(DATA)
         export.rename(DATA)

@@ -2,20 +2,21 @@
 
 import json
 import os
-import re
 import shutil
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dotenv.parser import parse_stream
-
-from dev import LOGS, ROOT, Problem, supervise
-from dev.ports import HOST, free_ports
+from dev import LOGS, ROOT, Problem, environment, settings, supervise
+from dev.locks import Lock
+from dev.ports import HOST, free_ports, need_free
+from dev.readiness import Readiness
+from dev.settings import REFUSED, SECRETS
 from dev.supervise import TICK_SECONDS, Process, write
 
 DATA = ROOT / "emulator-data"
@@ -23,14 +24,13 @@ DEMO_PROJECT = "demo-case-study"
 EMULATORS = ("auth", "functions", "firestore")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc", "tasks")
-# Deployed, the functions get these from Secret Manager. Here they are settings like any other (config.SECRETS).
-SECRETS = {"REPORT_WEBHOOK_URL": ""}
+WEBSOCKET = "Firestore websocket"
 READY_SECONDS = 120.0
+DISCOVERY_SECONDS = 60
 TAIL_LINES = 25
 # The CLI goes on without any function when main.py cannot be loaded. The cause comes before this, a table after it.
 LOAD_ERROR = b"Failed to load function definition"
-# What config.py says of a setting; the traceback before it helps nobody.
-REFUSED = re.compile(rb"ConfigurationError: ([^\n]*)")
+LOADED = b"Loaded functions definitions"
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,18 @@ class EmulatorRun:
     project: str
     ports: dict[str, int]
     settings: dict[str, str]
+    data: Path = DATA
+    # For the functions alone, not for the CLI.
+    way_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
         return LOGS / f"{self.name.partition('-')[0]}-emulators.log"
+
+    @property
+    def export(self) -> Path:
+        """Where the CLI saves the data if it is asked to."""
+        return ROOT / ".emulator" / f"{self.name}-export"
 
     @property
     def functions_url(self) -> str:
@@ -63,57 +71,71 @@ class EmulatorRun:
     def address(self, emulator: str) -> str:
         return f"{HOST}:{self.ports[emulator]}"
 
+    def check_settings(self) -> None:
+        """Raises Problem if the functions would refuse a setting; starting the emulators to learn it takes long."""
+        settings.check(self.settings, {**environment.for_runs(), **self.addresses, "FUNCTIONS_EMULATOR": "true"})
+
     @contextmanager
     def started(
         self, cli: str, env: Mapping[str, str], *options: str, grace_seconds: float = 0.0
     ) -> Iterator[tuple[Process, BinaryIO]]:
-        """The running CLI, and its log for reading. The files of the run are gone afterwards."""
+        """The running CLI, and its log for reading. The files of the run are gone afterwards, but for an export.
+
+        Raises:
+            Problem: a port is taken.
+        """
         work_dir, config_file = ROOT / ".emulator" / self.name, ROOT / f".firebase-{self.name}.json"
         only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
+        command += ["--import", str(self.data), *options]
         # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
         told = {
             "FUNCTIONS_EMULATOR": "true",
             "GOOGLE_CLOUD_PROJECT": self.project,
             "TMPDIR": str(work_dir),
-            "FUNCTIONS_DISCOVERY_TIMEOUT": "60",
+            "FUNCTIONS_DISCOVERY_TIMEOUT": str(DISCOVERY_SECONDS),
         }
-        shutil.rmtree(work_dir, ignore_errors=True)
-        work_dir.mkdir(parents=True)
-        try:
-            lines = [f"{name}={_quoted(value)}\n" for name, value in self.settings.items()]
-            (work_dir / f".env.{self.project}").write_text("".join(lines), encoding="utf-8")
-            config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
-            command += ["--import", str(DATA), *options]
-            with (
-                supervise.started(command, {**env, **told}, work_dir, self.log, grace_seconds) as process,
-                self.log.open("rb") as log,
-            ):
-                yield process, log
-        finally:
-            config_file.unlink(missing_ok=True)
-            shutil.rmtree(work_dir, ignore_errors=True)
+        with _turn() as turn:
+            need_free(self.ports)
+            try:
+                shutil.rmtree(work_dir, ignore_errors=True)
+                work_dir.mkdir(parents=True)
+                lines = settings.written({**self.way_out, **self.settings})
+                (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
+                config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
+                with (
+                    supervise.started(command, {**env, **told}, work_dir, self.log, grace_seconds) as process,
+                    self.log.open("rb") as log,
+                ):
+                    threading.Thread(target=_end_turn, args=(turn, process, self.log), daemon=True).start()
+                    yield process, log
+            finally:
+                config_file.unlink(missing_ok=True)
+                shutil.rmtree(work_dir, ignore_errors=True)
 
     def _config(self, work_dir: Path) -> Any:
         config = _firebase_json()
         emulators = config["emulators"]
         for name, port in self.ports.items():
-            emulators.setdefault(name, {"host": HOST})["port"] = port
+            if name != WEBSOCKET:
+                emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
-        emulators["firestore"]["websocketPort"] = free_ports(1)[0]
+        emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT
         for codebase in config["functions"]:
             codebase["configDir"] = str(work_dir.relative_to(ROOT))
         return config
 
     def wait_until_ready(self, process: Process, log: BinaryIO) -> None:
-        """Waits for the first answer of a function.
+        """Waits until a function has read the catalog.
 
         Raises:
-            Problem: none will come.
+            Problem: none will.
         """
+        require_app_check = self.settings.get("REQUIRE_APP_CHECK") == "true"
+        readiness = Readiness(self.functions_url, f"http://{self.address('auth')}", require_app_check=require_app_check)
         said, deadline = b"", time.monotonic() + READY_SECONDS
-        while not self._answers():
+        while not readiness.reached():
             status = process.poll()
             said += log.read()
             if LOAD_ERROR in said:
@@ -122,7 +144,7 @@ class EmulatorRun:
             elif status is not None:
                 problem = f"The emulators stopped while starting, with status {status}."
             elif time.monotonic() > deadline:
-                problem = f"The functions did not answer within {READY_SECONDS:.0f} s."
+                problem = f"The functions did not get ready within {READY_SECONDS:.0f} s. {readiness.last}"
             else:
                 time.sleep(TICK_SECONDS)
                 continue
@@ -132,13 +154,17 @@ class EmulatorRun:
                 write(b"\n".join(said.splitlines()[-TAIL_LINES:]) + b"\n")
             raise Problem(f"{problem} Log: {self.log.relative_to(ROOT)}")
 
-    def _answers(self) -> bool:
-        """Whether a function does: its answers are always JSON, the emulator's own errors never."""
-        with suppress(OSError, HTTPException):
-            connection = HTTPConnection(HOST, self.ports["functions"], timeout=10)
-            connection.request("GET", f"{self.functions_url}/getUserCredits")
-            return connection.getresponse().headers.get_content_type() == "application/json"
-        return False
+    def keep_export(self) -> bool:
+        """Puts what the CLI has saved in the place of the run's data; False if it has not saved everything."""
+        # The CLI moves an export to its place when it is whole.
+        if not (self.export / "firebase-export-metadata.json").is_file():
+            shutil.rmtree(self.export, ignore_errors=True)
+            return False
+        replaced = self.export.with_name(f"{self.name}-replaced")
+        self.data.rename(replaced)
+        self.export.rename(self.data)
+        shutil.rmtree(replaced)
+        return True
 
 
 def start_ports(*, ui: bool) -> dict[str, int]:
@@ -149,43 +175,41 @@ def start_ports(*, ui: bool) -> dict[str, int]:
 
 def for_start(*, ui: bool) -> EmulatorRun:
     """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
-    if both := _read_settings(".secret.local").keys() & os.environ.keys():
+    if both := settings.read(".secret.local").keys() & os.environ.keys():
         raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
-    settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}", ".env.local")
-    settings |= {name: os.environ[name] for name in settings if name in os.environ}
-    return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, start_ports(ui=ui) | _some_ports(OTHERS), settings)
+    values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}", ".env.local")
+    values |= {name: os.environ[name] for name in values if name in os.environ}
+    ports, way_out = start_ports(ui=ui) | _other_ports(), environment.way_out()
+    return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, ports, values, way_out=way_out)
 
 
 def for_tests() -> EmulatorRun:
     """A run of its own ports, project and files, with the shipped settings and nothing of the user's."""
-    settings = SECRETS | _read_settings(".env", f".env.{DEMO_PROJECT}")
-    return EmulatorRun(f"tests-{os.getpid()}", f"{DEMO_PROJECT}-tests", _some_ports(EMULATORS + OTHERS), settings)
+    values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}")
+    return EmulatorRun(f"tests-{os.getpid()}", f"{DEMO_PROJECT}-tests", _other_ports(*EMULATORS), values)
 
 
-def _some_ports(names: tuple[str, ...]) -> dict[str, int]:
+def _other_ports(*names: str) -> dict[str, int]:
+    names = (*names, *OTHERS, WEBSOCKET)
     return dict(zip(names, free_ports(len(names)), strict=True))
 
 
-def _read_settings(*files: str) -> dict[str, str]:
-    """The settings in these files of functions/, as far as they exist; the later file wins."""
-    settings: dict[str, str] = {}
-    for path in filter(Path.is_file, (ROOT / "functions" / file for file in files)):
-        with path.open(encoding="utf-8-sig") as stream:
-            for entry in parse_stream(stream):
-                if entry.error or (entry.key is not None and entry.value is None):
-                    text = entry.original.string
-                    line = entry.original.line + len(text) - len(text.lstrip("\n"))
-                    raise Problem(f"{path.relative_to(ROOT)}, line {line}: expected NAME=VALUE.")
-                if entry.key is not None:
-                    settings[entry.key] = str(entry.value)
-    return settings
+def _turn() -> Lock:
+    """For one CLI at a time on this machine: looking for functions, each takes port 8081 or the next that is free.
+
+    Two at once take the same one, and the second gets the first one's functions or none.
+    """
+    return Lock(Path(tempfile.gettempdir()), "another start of emulators on this machine")
+
+
+def _end_turn(turn: Lock, process: Process, log: Path) -> None:
+    deadline = time.monotonic() + DISCOVERY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(words in log.read_bytes() for words in (LOADED, LOAD_ERROR)):
+            break
+        time.sleep(TICK_SECONDS)
+    turn.release()
 
 
 def _firebase_json() -> Any:
     return json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))
-
-
-def _quoted(value: str) -> str:
-    """As the CLI's own parser reads it back."""
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-    return '"' + "".join(escapes.get(character, character) for character in value) + '"'

@@ -28,8 +28,9 @@ make_tools_venv() {
     find_python
     echo "Installing the tools' Python packages ..."
     mkdir -p .toolchain/logs
-    { "$python" -m venv "$venv.$$" && "$venv.$$/bin/python" -m pip install --disable-pip-version-check \
-        --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 || fail "That did not succeed. Read $log"
+    { "$python" -m venv "$venv.$$" && "$venv.$$/bin/python" -m pip install --disable-pip-version-check --no-user \
+        --root=/ --target= --prefix="$venv.$$" --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 ||
+        fail "That did not succeed. Read $log"
     cp dev/requirements.txt "$venv.$$/lock"
     rm -rf "$venv"
     mv "$venv.$$" "$venv"
@@ -38,9 +39,12 @@ make_tools_venv() {
 launch() {
     local venv="$PWD/.toolchain/tools-venv" module="$1"
     shift
-    # The user's own settings of Python and pip must not reach the tools or the functions.
-    unset PYTHONHOME PYTHONPATH PYTHONSAFEPATH
-    export PIP_USER=0
+    case "$(uname -s)" in
+    MINGW* | MSYS* | CYGWIN*) fail "This does not run on Windows itself. Install WSL (wsl --install) and run it there." ;;
+    esac
+    # The user's own settings of Python must not reach the tools: PYTHONPATH, PYTHONHOME, PYTHONINSPECT ...
+    unset "${!PYTHON@}" CDPATH
+    export PYTHONUTF8=1
     { cmp -s dev/requirements.txt "$venv/lock" && "$venv/bin/python" -c ''; } || make_tools_venv "$venv"
     exec "$venv/bin/python" -m "$module" "$@"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the locks again from their .in files, for every Python from 3.11 on and every platform.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")/.."
 
 uv_version=0.13.9
 tools="$(mktemp -d)"

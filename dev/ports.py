@@ -2,7 +2,10 @@
 
 import random
 import socket
+from collections.abc import Mapping
 from contextlib import closing
+
+from dev import Problem
 
 HOST = "127.0.0.1"
 # Below the ports that the system gives to outgoing connections, so none is taken between choosing and listening.
@@ -14,6 +17,13 @@ def free_ports(count: int) -> list[int]:
     chosen = random.SystemRandom().sample(CANDIDATES, len(CANDIDATES))
     free = (port for port in chosen if not is_taken(port))
     return [next(free) for _ in range(count)]
+
+
+def need_free(ports: Mapping[str, int]) -> None:
+    """Raises Problem, which names each port that is taken and who needs it."""
+    taken = [f"Port {port}, needed for {name}, is in use." for name, port in ports.items() if is_taken(port)]
+    if taken:
+        raise Problem("\n".join([*taken, "Nothing was started and nothing was stopped."]))
 
 
 def is_taken(port: int) -> bool:

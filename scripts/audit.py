@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from credits.audit import Audit, Audited
 from errors import Unavailable
 from project_client import project_store
+from store import StoreError
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", required=True, help="the Firebase project's id")
+    parser.add_argument("--database", default="(default)", help="the Firestore database's id, if it has a name")
     parser.add_argument("--user", help="audit this user only")
     parser.add_argument(
         "--grace-seconds",
@@ -24,11 +26,13 @@ def main() -> int:
         help="how long past its lease a request may be pending (on a live project: 300, the time between two sweeps)",
     )
     options = parser.parse_args()
-    audit = Audit(project_store(options.project), options.grace_seconds)
+    audit = Audit(project_store(options.project, options.database), options.grace_seconds)
     try:
         return report([audit.of_user(options.user)] if options.user else counted(audit.of_all_users()))
     except Unavailable as error:
         sys.exit(error.message)
+    except StoreError as error:
+        sys.exit(error.advice or str(error.code))
 
 
 def report(audited: Iterable[Audited]) -> int:

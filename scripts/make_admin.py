@@ -6,15 +6,16 @@ being one is immediate, since the user's tokens are revoked.
 """
 
 import argparse
+import os
 import sys
 
 import firebase_admin
 from firebase_admin import auth
-from firebase_admin.exceptions import FirebaseError
+from firebase_admin.exceptions import FirebaseError, UnavailableError
 from google.auth.exceptions import DefaultCredentialsError
 
 from api.auth import ADMIN_CLAIM
-from project_client import exit_without_credentials
+from project_client import exit_without_credentials, reach_emulators
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--remove", action="store_true", help="take the claim away and revoke the user's tokens")
     parser.add_argument("user", help="the user's id, or an e-mail address")
     options = parser.parse_args()
+    reach_emulators()
     app = firebase_admin.initialize_app(options={"projectId": options.project})
     try:
         print(set_admin(options.user, not options.remove, app))
@@ -31,6 +33,11 @@ def main() -> int:
         return 1
     except DefaultCredentialsError:
         exit_without_credentials("FIREBASE_AUTH_EMULATOR_HOST=127.0.0.1:9099")
+    except UnavailableError:
+        emulator = os.environ.get("FIREBASE_AUTH_EMULATOR_HOST")
+        where = f"The Auth emulator ({emulator})" if emulator else "Firebase Authentication"
+        print(f"{where} does not answer.", file=sys.stderr)
+        return 1
     except (FirebaseError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """Firestore for a script: the emulator's if FIRESTORE_EMULATOR_HOST is set, otherwise the project's."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -8,13 +9,22 @@ from google.auth.exceptions import DefaultCredentialsError
 from store import Store, connect
 
 
-def project_store(project: str) -> Store:
-    """The Firestore of this project; ends the script with one clear line if there are no credentials for it."""
+def project_store(project: str, database: str) -> Store:
+    """A database of this project; ends the script with one clear line if there are no credentials for it."""
+    reach_emulators()
     try:
-        connection = connect(project)
+        connection = connect(project, database=database)
     except DefaultCredentialsError:
         exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
     return Store(lambda: connection)
+
+
+def reach_emulators() -> None:
+    """Keeps calls of the emulators from going through the shell's proxy, which does not find them."""
+    hosts = (os.environ.get(f"{name}_EMULATOR_HOST", "").rpartition(":")[0] for name in ("FIRESTORE", "FIREBASE_AUTH"))
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if excepted != "*":
+        os.environ["no_proxy"] = ",".join(filter(None, (excepted, *hosts)))
 
 
 def exit_without_credentials(emulator: str) -> NoReturn:

@@ -28,6 +28,7 @@ SEED = Path(__file__).with_name("seed.json")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", required=True, help="the Firebase project's id")
+    parser.add_argument("--database", default="(default)", help="the Firestore database's id, if it has a name")
     parser.add_argument("--file", type=Path, default=SEED, help="what to load (default: scripts/seed.json)")
     parser.add_argument("--users", action="store_true", help="also create the users with their opening balances")
     parser.add_argument("--accounts", action="store_true", help="also create the users' accounts in the Auth emulator")
@@ -35,7 +36,7 @@ def main() -> None:
     if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
-    store = project_store(options.project)
+    store = project_store(options.project, options.database)
     load_catalog(store, seed)
     print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
     if options.users:

@@ -29,3 +29,6 @@ LONG_HISTORY = 10_000 if THOROUGH else 1_500
 
 # Clients of one user on the Functions emulator, which starts a process for each.
 CROWD = 32 if THOROUGH else 6
+
+# Characters of each value that is tried in a settings file.
+SETTING_VALUE_LENGTH = 4 if THOROUGH else 3

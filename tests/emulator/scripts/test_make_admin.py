@@ -10,6 +10,7 @@ import pytest
 import requests
 from firebase_admin import auth
 
+from dev.ports import free_ports
 from tests.support.assembly import in_process
 from tests.support.contract import error_of
 from tests.support.identities import app_of, bearer, signed_in
@@ -24,9 +25,9 @@ def app() -> firebase_admin.App:
     return app_of(os.environ["GCLOUD_PROJECT"])
 
 
-def make_admin(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def make_admin(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     script = [sys.executable, str(SCRIPTS / "make_admin.py"), "--project", os.environ["GCLOUD_PROJECT"], *arguments]
-    return subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(script, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False)
 
 
 def sign_in(email: str) -> str:
@@ -72,3 +73,10 @@ def test_an_unknown_user_is_named() -> None:
     done = make_admin("nobody@example.com")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"{os.environ['GCLOUD_PROJECT']} has no user nobody@example.com.\n"
+
+
+def test_an_emulator_that_is_down_is_named() -> None:
+    """One clear line and exit 1."""
+    host = f"127.0.0.1:{free_ports(1)[0]}"
+    done = make_admin("testUser1", FIREBASE_AUTH_EMULATOR_HOST=host)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"The Auth emulator ({host}) does not answer.\n")

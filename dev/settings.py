@@ -1,0 +1,114 @@
+"""The settings of a run: read from functions/.env* in one way, and checked before anything starts."""
+
+import difflib
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from dev import ROOT, Problem
+
+FUNCTIONS = ROOT / "functions"
+# Deployed, the functions get these from Secret Manager. Here they are settings like any other (config.SECRETS).
+SECRETS = {"REPORT_WEBHOOK_URL": ""}
+# Settings files as the CLI names them, and not an editor's copy beside one.
+SETTINGS_FILE = re.compile(r"\.env(\.(?!sw[a-z]$)[a-z][a-z0-9-]*)?")
+# Prints the name of each parameter that the functions declare, and then checks the values.
+CHECK = """
+import config
+from firebase_functions.params import Param, SecretParam
+
+print(*(value.name for value in vars(config).values() if isinstance(value, Param | SecretParam)), flush=True)
+config.load()
+"""
+# What config.py says of a setting; the traceback before it helps nobody.
+REFUSED = re.compile(rb"ConfigurationError: ([^\n]*)")
+ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of a settings file; `place` says where it stands."""
+
+    name: str
+    value: str
+    place: str
+
+
+def read(*files: str) -> dict[str, str]:
+    """The settings in these files of functions/, as far as they exist; the later file wins.
+
+    Raises:
+        Problem: a line is not NAME=VALUE, or the CLI would read another value from it.
+    """
+    found = (FUNCTIONS / file for file in files)
+    return {setting.name: setting.value for path in found if path.is_file() for setting in read_file(path)}
+
+
+def read_file(path: Path) -> Iterator[Setting]:
+    """Each setting of a file, in its order. Raises Problem like `read`."""
+    name = f"functions/{path.name}"
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            lines = [*parse_stream(stream)]
+    except UnicodeDecodeError:
+        raise Problem(f"{name} is not a text in UTF-8.") from None
+    for line in lines:
+        text = line.original.string
+        empty_lines = text[: len(text) - len(text.lstrip())].count("\n")
+        place = f"{name}, line {line.original.line + empty_lines}"
+        if line.error or (line.key is not None and line.value is None):
+            raise Problem(f"{place}: expected NAME=VALUE.")
+        if line.key is not None:
+            if not _reads_alike(line):
+                raise Problem(f"{place}: put the value of {line.key} in double quotes, without a backslash.")
+            yield Setting(line.key, str(line.value), place)
+
+
+def _reads_alike(line: Binding) -> bool:
+    """Whether the CLI, which reads the files itself when it deploys, gets the same value from this line."""
+    raw, value = line.original.string.partition("=")[2].strip(), str(line.value)
+    if raw.startswith(("'", '"')) and value.endswith("\\"):
+        # It may take the quote after that for a part of the value, and read on into the next line.
+        return False
+    if raw.startswith("'"):
+        return not re.search(r"\\[\\']", raw)
+    if raw.startswith('"'):
+        return not re.search(r"(?<!\\)(\\\\)*\\[abf]", raw)
+    return raw.partition("#")[0].strip() == value
+
+
+def written(settings: Mapping[str, str]) -> str:
+    """A settings file from which the CLI reads these values, unless one ends in a backslash."""
+    escaped = {name: "".join(ESCAPES.get(char, char) for char in value) for name, value in settings.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
+
+
+def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
+    """Checks the values as the functions will, and that every name in a settings file is a parameter of theirs.
+
+    Raises:
+        Problem: names each setting that cannot be used.
+    """
+    command = [str(FUNCTIONS / "venv" / "bin" / "python"), "-c", CHECK]
+    done = subprocess.run(command, cwd=FUNCTIONS, env={**env, **settings}, capture_output=True, check=False)
+    problems = [*unknown(done.stdout.decode().split())] if done.stdout else []
+    if refused := REFUSED.search(done.stderr):
+        problems.append(refused[1].decode(errors="replace"))
+    elif done.returncode:
+        problems.append(f"{done.stderr.decode(errors='replace')}functions/config.py cannot be loaded.")
+    if problems:
+        raise Problem("\n".join(problems))
+
+
+def unknown(known: Sequence[str], folder: Path = FUNCTIONS) -> Iterator[str]:
+    """A line for each name in a settings file that is not one of these: it would change nothing, silently."""
+    for path in sorted(path for path in folder.glob(".env*") if SETTINGS_FILE.fullmatch(path.name)):
+        for setting in read_file(path):
+            if setting.name not in known:
+                close = difflib.get_close_matches(setting.name, known, 1)
+                hint = f"Did you mean {close[0]}?" if close else "functions/config.py declares the settings."
+                yield f"{setting.place}: there is no setting {setting.name}. {hint}"

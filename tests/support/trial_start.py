@@ -1,0 +1,31 @@
+"""start-emulator.sh beside the user's own: on ports, data and files of its own, and without the Emulator UI.
+
+bash -c 'source dev/launch.sh && launch tests.support.trial_start DATA [--export]'
+"""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from dev import Problem, emulators, start, toolchain
+from dev.ports import free_ports
+from dev.supervise import say, supervising
+
+
+def main(data: str, *options: str) -> int:
+    with supervising():
+        own = dict(zip(emulators.EMULATORS, free_ports(len(emulators.EMULATORS)), strict=True))
+        users = emulators.for_start(ui=False)
+        run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
+        cli = toolchain.prepare()
+        run.check_settings()
+        return 0 if start.serve(run, cli, export="--export" in options) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except Problem as problem:
+        say(str(problem))
+        sys.exit(1)

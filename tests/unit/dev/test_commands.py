@@ -1,0 +1,67 @@
+"""The commands that people run, in shells and on machines that are not what they expect."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev import ROOT
+
+COMMANDS = ("start-emulator.sh", "run-tests.sh", "benchmarks/run.sh", "dev/make-emulator-data.sh", "dev/lock.sh")
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    """A program on the PATH that this folder is put in front of."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
+def ran(*command: str, cwd: Path = ROOT, **env: str) -> "subprocess.CompletedProcess[str]":
+    whole = {**os.environ, **env}
+    return subprocess.run(command, cwd=cwd, env=whole, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("system", ["MINGW64_NT-10.0-22631", "MSYS_NT-10.0", "CYGWIN_NT-10.0"])
+@pytest.mark.parametrize("command", ["start-emulator.sh", "run-tests.sh"])
+def test_on_windows_one_line_says_to_use_wsl(tmp_path: Path, command: str, system: str) -> None:
+    """Git Bash, MSYS and Cygwin: nothing is installed or started."""
+    program(tmp_path / "bin", "uname", f"echo {system}")
+    done = ran(f"./{command}", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "WSL" in done.stderr
+
+
+def test_the_scripts_lines_end_as_bash_wants_them() -> None:
+    """Git on Windows would check them out with other ends, which WSL's bash does not run."""
+    asked = ran("git", "check-attr", "eol", "--", *COMMANDS, "dev/launch.sh", ".ci/run").stdout.splitlines()
+    assert all(line.endswith(": eol: lf") for line in asked), asked
+
+
+@pytest.mark.parametrize("command", ["start-emulator.sh", "run-tests.sh"])
+def test_the_shells_search_path_for_folders_changes_nothing(tmp_path: Path, command: str) -> None:
+    """With CDPATH set, cd prefers a folder of the same name elsewhere, and prints it."""
+    decoy = tmp_path / "elsewhere" / ROOT.name
+    (decoy / "dev").mkdir(parents=True)
+    (decoy / "dev" / "launch.sh").write_text("launch() { echo decoy; }\n", encoding="utf-8")
+    program(tmp_path / "bin", "uname", "echo MSYS_NT")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = ran("bash", f"{ROOT.name}/{command}", cwd=ROOT.parent, CDPATH=str(decoy.parent), PATH=path)
+    assert (done.stdout, "WSL" in done.stderr) == ("", True)
+
+
+def test_ci_goes_on_without_a_browser(tmp_path: Path) -> None:
+    """Where Debian's chromium is missing and cannot be installed, it says so and runs the tests all the same."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "run").write_bytes((ROOT / ".ci" / "run").read_bytes())
+    program(tmp_path, "run-tests.sh", 'echo "tests $*"')
+    for name in ("apt-get", "sudo"):
+        program(tmp_path / "bin", name, "exit 1")
+    for name in ("bash", "dirname", "id"):
+        (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
+    done = ran("bash", str(tmp_path / ".ci" / "run"), PATH=str(tmp_path / "bin"))
+    said = "chromium could not be installed: the tests that need a browser are skipped.\ntests --thorough\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
