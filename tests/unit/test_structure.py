@@ -243,6 +243,18 @@ def test_nothing_sets_an_environment_variable() -> None:
     assert found == []
 
 
+def test_only_tokens_are_held_against_this_machines_clock() -> None:
+    """Clocks of instances differ, so every other "now" is the database's (Document.read_at, Store.now, COMMIT_TIME)."""
+    clock = re.compile(r"(datetime|date)\.(now|utcnow|today)|time\.time(_ns)?")
+    found = {
+        name
+        for name, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and clock.fullmatch(ast.unparse(node))
+    }
+    assert found == {"api.firebase_tokens"}
+
+
 def test_every_test_folder_is_a_package() -> None:
     """So that two files may have the same name."""
     tests = FUNCTIONS.parent / "tests"
