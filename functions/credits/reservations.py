@@ -93,13 +93,12 @@ class ReservationPlan:
             raise self.price
         taking = movements.of_request(self.request_id, DEDUCTION, self.price)
         if user.data is not None or not self.signup_credits:
-            available = documents.balance(user)
-            return self._commit(user, in_flight, request.path, available, [taking])
+            return self._commit(user, in_flight, request.path, documents.balance(user), [taking])
 
         def open_and_take(history: Sequence[Document]) -> Step:
             accounts.must_be_new(history)
             opening = accounts.signup(user.id, self.signup_credits)
-            return self._commit(user, in_flight, request.path, self.signup_credits, [opening, taking])
+            return self._commit(user, in_flight, request.path, 0, [opening, taking])
 
         return Look(accounts.history_query(user.id), open_and_take)
 
@@ -117,10 +116,11 @@ class ReservationPlan:
         return Settled(request.id, cost_credits, balance_after_credits, image_url)
 
     def _commit(
-        self, user: Document, in_flight: Document, request_path: str, available: int, changes: Sequence[Movement]
+        self, user: Document, in_flight: Document, request_path: str, before_credits: int, changes: Sequence[Movement]
     ) -> Commit[Outcome]:
-        """Takes the credits of the last change out of those available, and leaves the request pending."""
+        """Takes the credits of the last change out of those before it, and leaves the request pending."""
         cost_credits = changes[-1].credits
+        available = movements.balance_after(before_credits, changes[:-1])
         if available < cost_credits:
             raise InsufficientCredits(cost_credits, available)
         now = user.read_at
@@ -129,7 +129,7 @@ class ReservationPlan:
         fields = self._request(cost_credits, now)
         writes = [
             Write(request_path, fields),
-            *movements.writes(user, available if user.data is not None else 0, changes),
+            *movements.writes(user, before_credits, changes),
             Write(in_flight.path, {"leases": {self.request_id: fields["leaseExpiresAt"]}}, merges=True),
         ]
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from credits.documents import COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
+from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
 from reporting.usage import DIMENSIONS, OTHERS, UNKNOWN, Counts, Day, Usage, percent
 
 # All that is read of a request.
@@ -23,8 +23,6 @@ _RESERVED_NAME = re.compile(r"__.*__", re.DOTALL)
 _MILLISECOND = timedelta(milliseconds=1)
 # Which of a Day's sums the cost of a request belongs to.
 _CREDITS = {COMPLETED: "credits_spent", FAILED: "credits_refunded"}
-# The failure of a request whose credits had nobody to go back to.
-_NOT_REFUNDED = "ACCOUNT_DELETED"
 
 
 class DayFold:
@@ -75,7 +73,8 @@ def usage_of(folds: Sequence[DayFold]) -> Usage:
             for dimension, name in zip(DIMENSIONS, names, strict=True):
                 option = _option(name)
                 options[dimension][option] = options[dimension].get(option, Counts()) + counts
-            if status in _CREDITS and failure != _NOT_REFUNDED and cost is not None and 0 < cost <= MAX_COST_CREDITS:
+            # The credits of a deleted account had nobody to go back to.
+            if status in _CREDITS and failure != ACCOUNT_DELETED and cost is not None and 0 < cost <= MAX_COST_CREDITS:
                 days[fold.date][_CREDITS[status]] += count * cost
             if status == FAILED:
                 reasons[_option(failure)] = reasons.get(_option(failure), Counts()) + counts
