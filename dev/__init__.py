@@ -3,6 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = ROOT / "functions"
 TOOLCHAIN = ROOT / ".toolchain"
 LOGS = TOOLCHAIN / "logs"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
-from dev import ROOT, Problem
+from dev import FUNCTIONS, Problem
 
-FUNCTIONS = ROOT / "functions"
 # Deployed, the functions get these from Secret Manager. Here they are settings like any other (config.SECRETS).
 SECRETS = {"REPORT_WEBHOOK_URL": ""}
 # Settings files as the CLI names them, and not an editor's copy beside one.

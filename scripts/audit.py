@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from credits.audit import Audit, Audited
 from errors import Unavailable
 from project_client import project_store
-from store import StoreError
+from store import DEFAULT_DATABASE, StoreError
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", required=True, help="the Firebase project's id")
-    parser.add_argument("--database", default="(default)", help="the Firestore database's id, if it has a name")
+    parser.add_argument("--database", default=DEFAULT_DATABASE, help="the Firestore database's id, if it has a name")
     parser.add_argument("--user", help="audit this user only")
     parser.add_argument(
         "--grace-seconds",
@@ -39,8 +39,7 @@ def report(audited: Iterable[Audited]) -> int:
     """Prints each violation and each deleted account, and how many there are; gives the exit status."""
     users, deleted, found = 0, 0, 0
     for each in audited:
-        # What belongs to nobody comes under an empty id.
-        users += each.user_id != "" and each.exists
+        users += each.exists
         deleted += each.is_deleted
         found += len(each.violations)
         if each.is_deleted:

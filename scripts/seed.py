@@ -20,7 +20,7 @@ from credits.orders import Order
 from errors import IdempotencyMismatch
 from project_client import project_store
 from services import new_id
-from store import Commit, Store, Write
+from store import DEFAULT_DATABASE, Commit, Store, Write
 
 SEED = Path(__file__).with_name("seed.json")
 
@@ -28,7 +28,7 @@ SEED = Path(__file__).with_name("seed.json")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", required=True, help="the Firebase project's id")
-    parser.add_argument("--database", default="(default)", help="the Firestore database's id, if it has a name")
+    parser.add_argument("--database", default=DEFAULT_DATABASE, help="the Firestore database's id, if it has a name")
     parser.add_argument("--file", type=Path, default=SEED, help="what to load (default: scripts/seed.json)")
     parser.add_argument("--users", action="store_true", help="also create the users with their opening balances")
     parser.add_argument("--accounts", action="store_true", help="also create the users' accounts in the Auth emulator")

@@ -61,7 +61,7 @@ class Audit:
         for document in self._everything():
             user_id = _owner(document)
             if user_id is None:
-                yield Audited("", [f"{document.path}: belongs to no user"])
+                yield Audited("", [f"{document.path}: belongs to no user"], exists=False)
             elif user_id not in audited:
                 audited.add(user_id)
                 yield self.of_user(user_id)

@@ -1,7 +1,7 @@
 """Firestore: optimistic transactions, reads, queries and time budgets. Knows nothing of credits or images."""
 
 from store.budget import NO_DEADLINE, Deadline
-from store.client import Connection, Row, StoreError, connect
+from store.client import DEFAULT_DATABASE, Connection, Row, StoreError, connect
 from store.documents import (
     COMMIT_TIME,
     REMOVED,
@@ -18,6 +18,7 @@ from store.values import Opaque
 
 __all__ = [
     "COMMIT_TIME",
+    "DEFAULT_DATABASE",
     "NO_DEADLINE",
     "REMOVED",
     "Answer",
