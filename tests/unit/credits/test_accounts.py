@@ -9,14 +9,6 @@ from errors import Unavailable, UserNotFound
 from tests.support.builders import PURCHASE, Books, expired, quiet
 
 
-@pytest.fixture
-def books() -> Books:
-    """A user, ann, with 10 credits."""
-    books = Books()
-    books.add_user()
-    return books
-
-
 def test_a_passed_deadline_opens_nothing(books: Books) -> None:
     """It is refused before anything is read or written."""
     before = books.store.everything()

@@ -12,14 +12,6 @@ from tests.support.builders import Books, expired, failing
 GRANT = Order.with_key("key", "ann", 25, "Order 1", "root")
 
 
-@pytest.fixture
-def books() -> Books:
-    """A user, ann, with 10 credits."""
-    books = Books()
-    books.add_user()
-    return books
-
-
 def test_a_grant_adds_credits_with_its_entry_and_its_own_document(books: Books) -> None:
     """One commit holds the balance, the ledger entry and grants/{id}, which tells who gave what and why."""
     granted = books.grants.grant(GRANT)

@@ -26,14 +26,6 @@ UNCLEAR = [StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE, StatusCode.UNKN
 FINAL = [StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED, StatusCode.INVALID_ARGUMENT]
 
 
-@pytest.fixture
-def books() -> Books:
-    """A user, ann, with 10 credits."""
-    books = Books()
-    books.add_user()
-    return books
-
-
 def test_a_completed_request_keeps_its_price(books: Books) -> None:
     """Completing stores the image and moves no credits."""
     reservation = books.reserve()

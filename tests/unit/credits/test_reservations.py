@@ -31,14 +31,6 @@ WITHDRAWN = InvalidRequest("withdrawn")
 
 
 @pytest.fixture
-def books() -> Books:
-    """A user, ann, with 10 credits."""
-    books = Books()
-    books.add_user()
-    return books
-
-
-@pytest.fixture
 def empty() -> Books:
     """No user at all."""
     return Books()

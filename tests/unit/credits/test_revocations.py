@@ -16,14 +16,6 @@ def revocation(credits: int = 4, reason: str = "Chargeback", user_id: str = "ann
     return Order.with_key("key", user_id, credits, reason, admin)
 
 
-@pytest.fixture
-def books() -> Books:
-    """A user, ann, with 10 credits."""
-    books = Books()
-    books.add_user()
-    return books
-
-
 def test_credits_are_taken_back_with_an_entry_and_a_document_of_their_own(books: Books) -> None:
     """One commit holds the balance, the ledger entry and revocations/{id}, which tells who took what and why."""
     assert books.revocations.revoke(revocation()) == Revoked(f"{ID}-revocation", 4, 0, 6, is_replay=False)
