@@ -93,6 +93,8 @@ class EmulatorRun:
             "FUNCTIONS_EMULATOR": "true",
             "GOOGLE_CLOUD_PROJECT": self.project,
             "TMPDIR": str(work_dir),
+            # It keeps its login and its notes here, and nothing works if it cannot.
+            "XDG_CONFIG_HOME": str(work_dir),
             "FUNCTIONS_DISCOVERY_TIMEOUT": str(DISCOVERY_SECONDS),
         }
         with _turn() as turn:
@@ -195,11 +197,12 @@ def _other_ports(*names: str) -> dict[str, int]:
 
 
 def _turn() -> Lock:
-    """For one CLI at a time on this machine: looking for functions, each takes port 8081 or the next that is free.
+    """For one CLI of a user at a time: looking for functions, each takes port 8081 or the next that is free.
 
     Two at once take the same one, and the second gets the first one's functions or none.
     """
-    return Lock(Path(tempfile.gettempdir()), "another start of emulators on this machine")
+    file = Path(tempfile.gettempdir(), f"firebase-functions-discovery-{os.getuid()}.lock")
+    return Lock(file, "another start of emulators on this machine", DISCOVERY_SECONDS)
 
 
 def _end_turn(turn: Lock, process: Process, log: Path) -> None:

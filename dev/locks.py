@@ -1,33 +1,44 @@
 """Locks between programs. The kernel drops one when its holder ends, however it ends."""
 
 import fcntl
+import math
 import os
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dev.supervise import say
+from dev.supervise import TICK_SECONDS, say
 
 
 class Lock:
     """Held inside its context, or until it is released. Whoever has to wait is told what for."""
 
-    def __init__(self, path: Path, waiting_for: str) -> None:
-        """The path names a folder or a file that exists."""
-        self._path = path
+    def __init__(self, file: Path, waiting_for: str, patience_seconds: float = math.inf) -> None:
+        """Whoever has waited for that long goes on without the lock."""
+        self._file = file
         self._waiting_for = waiting_for
+        self._patience_seconds = patience_seconds
         self._descriptor: int | None = None
         self._guard = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._descriptor = os.open(self._path, os.O_RDONLY)
+        self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CREAT, 0o600)
+        if not self._got_it():
+            say(f"Waiting for {self._waiting_for} ...")
+            deadline = time.monotonic() + self._patience_seconds
+            while not self._got_it() and time.monotonic() < deadline:
+                time.sleep(TICK_SECONDS)
+        return self
+
+    def _got_it(self) -> bool:
+        assert self._descriptor is not None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Waiting for {self._waiting_for} ...")
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        return self
+            return False
+        return True
 
     def release(self) -> None:
         """Lets the next one go on; safe in any thread, and a second time."""

@@ -64,7 +64,7 @@ def has_ui(cli: str) -> bool:
 def _locked() -> Lock:
     """Only one command installs at a time."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    return Lock(TOOLCHAIN, "another command that is installing")
+    return Lock(TOOLCHAIN / "lock", "another command that is installing")
 
 
 def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:

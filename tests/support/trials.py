@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,13 +84,19 @@ class Trial:
         """The ports and, where the system tells, the processes that have outlived it."""
         addresses = [self.address(name).partition("/")[0] for name in ("Functions", "Firestore", "Auth")]
         taken = [address for address in addresses if is_taken(int(address.partition(":")[2]))]
-        return [*taken, *(str(path) for path in Path("/proc").glob("[0-9]*/environ") if self._is_of(path))]
+        return [*taken, *map(str, self._processes())]
 
-    def _is_of(self, environ: Path) -> bool:
-        try:
-            return self.name.encode() in environ.read_bytes()
-        except OSError:
-            return False
+    def freeze_firestore(self) -> None:
+        """From now on the Firestore emulator answers nothing, so nothing can be saved."""
+        [java] = [folder for folder in self._processes() if (folder / "comm").read_text("utf-8") == "java\n"]
+        os.kill(int(java.name), signal.SIGSTOP)
+
+    def _processes(self) -> Iterator[Path]:
+        """The folders of what it has started in /proc, if there is one."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if self.name.encode() in (folder / "environ").read_bytes():
+                    yield folder
 
     def __enter__(self) -> Self:
         return self
