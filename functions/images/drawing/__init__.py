@@ -1,0 +1,5 @@
+"""Draws the picture of a simulated generation. Loads Pillow, so only what draws imports it."""
+
+from images.drawing.picture import Drawing, draw
+
+__all__ = ["Drawing", "draw"]
