@@ -29,8 +29,9 @@ import handlers
 import services
 from benchmarks import ROOT
 from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms
+from calls import Call, Caller
 from errors import ApiError
-from handlers import Call, Caller, Services
+from handlers import Services
 from schemas.requests import CreditsQuery, GenerationOrder
 from store import NO_DEADLINE, Connection
 from tests.support.identities import Account

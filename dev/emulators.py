@@ -68,6 +68,10 @@ class EmulatorRun:
             "GCLOUD_PROJECT": self.project,
         }
 
+    @property
+    def _api_base_url(self) -> str:
+        return self.settings.get("API_BASE_URL") or self.functions_url
+
     def address(self, emulator: str) -> str:
         return f"{HOST}:{self.ports[emulator]}"
 
@@ -102,7 +106,7 @@ class EmulatorRun:
             try:
                 shutil.rmtree(work_dir, ignore_errors=True)
                 work_dir.mkdir(parents=True)
-                lines = settings.written({**self.way_out, **self.settings})
+                lines = settings.written({**self.way_out, **self.settings, "API_BASE_URL": self._api_base_url})
                 (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
                 config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
                 with (

@@ -1,33 +1,31 @@
-"""model-a and model-b, simulated: an image's URL at once, or a failure at the rate that a setting gives."""
+"""model-a and model-b, simulated: a picture's URL at once, or a failure at the rate that a setting gives.
+
+The picture itself is drawn when somebody opens the URL (images/simulated.py), so a purchase does not wait for it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from images.model import ImageModel, ImageOrder, ModelFailed
+from images.model import ImageOrder, PictureUrl, ProviderFailed
+from images.simulated import picture_url
 from store import Deadline
-
-MODEL_NAMES = ("model-a", "model-b")
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """Fails `failure_rate` of the time; `uniform` draws from [0, 1)."""
+    """Fails `failure_rate` of the time; `uniform` draws from [0, 1). Pictures are opened under `base_url`."""
 
     name: str
+    base_url: str
     failure_rate: float
     uniform: Callable[[], float]
 
-    def generate(self, order: ImageOrder, deadline: Deadline) -> str:
-        """Returns the image's URL.
+    def generate(self, order: ImageOrder, deadline: Deadline) -> PictureUrl:
+        """Returns the picture's URL.
 
         Raises:
-            ModelFailed: the simulated failure.
+            ProviderFailed: the simulated failure.
         """
         if self.uniform() < self.failure_rate:
-            raise ModelFailed(f"{self.name} failed, as simulated.")
-        return f"https://images.example.com/{self.name}/{order.request_id}.png"
-
-
-def simulated_models(failure_rate: float, uniform: Callable[[], float]) -> dict[str, ImageModel]:
-    """Every model on offer, by name."""
-    return {name: SimulatedModel(name, failure_rate, uniform) for name in MODEL_NAMES}
+            raise ProviderFailed(f"{self.name} failed, as simulated.")
+        return PictureUrl(picture_url(self.base_url, order.request_id, order.attempt_id))

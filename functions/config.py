@@ -33,6 +33,13 @@ SIGNUP_CREDITS = IntParam(
 MAX_PENDING_PER_USER = IntParam(
     "MAX_PENDING_PER_USER", default=5, description="Generations of a user in flight at once"
 )
+MODEL_A = StringParam(
+    "MODEL_A", default="simulated", description="What runs model-a: simulated, gemini:<model> or openai:<model>"
+)
+MODEL_B = StringParam("MODEL_B", default="simulated", description="What runs model-b, likewise")
+API_BASE_URL = StringParam(
+    "API_BASE_URL", default="", description="Public address of the functions, if it is not Google's own; or nothing"
+)
 ALLOWED_ORIGINS = StringParam(
     "ALLOWED_ORIGINS", default="", description="Origins whose pages may call, separated by commas; or nothing"
 )
@@ -63,6 +70,9 @@ PARAMS: tuple[Param[Any], ...] = (
     REVOCATION_CHECK_SECONDS,
     SIGNUP_CREDITS,
     MAX_PENDING_PER_USER,
+    MODEL_A,
+    MODEL_B,
+    API_BASE_URL,
     ALLOWED_ORIGINS,
     FIRESTORE_DATABASE,
     REGION,
@@ -72,6 +82,8 @@ PARAMS: tuple[Param[Any], ...] = (
     MAX_INSTANCES,
     THREADS,
 )
+# What is on offer, and the setting of each.
+MODELS = {"model-a": MODEL_A, "model-b": MODEL_B}
 _N = TypeVar("_N", int, float)
 
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
@@ -81,6 +93,8 @@ LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 _NUMBER: Mapping[type, str] = {int: r"0|[1-9][0-9]*", float: r"(0|[1-9][0-9]*)(\.[0-9]+)?"}
 # https://cloud.google.com/firestore/docs/manage-databases#database_id
 _DATABASE = r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
+_MODEL_WORDS = "simulated, gemini:<model> or openai:<model>"
+_MODEL = r"simulated|(gemini|openai):[a-z0-9][a-z0-9._-]{0,62}"
 _REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
 # As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
@@ -113,6 +127,8 @@ class Settings:
     revocation_check_seconds: int
     signup_credits: int
     max_pending_per_user: int
+    models: Mapping[str, str]
+    api_base_url: str
     allowed_origins: Sequence[str]
     report_webhook_url: str
 
@@ -129,10 +145,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS, 3600
     )
     require_auth = reader.switch(REQUIRE_AUTH)
+    project = environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None
+    region = reader.matching(REGION, _REGION, "the name of a region, like europe-west1")
     settings = Settings(
-        project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None,
+        project=project,
         database=reader.matching(FIRESTORE_DATABASE, _DATABASE, "(default) or the name of a Firestore database"),
-        region=reader.matching(REGION, _REGION, "the name of a region, like europe-west1"),
+        region=region,
         timeout_seconds=timeout_seconds,
         ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: value <= 1),
         catalog_ttl_seconds=reader.number(
@@ -149,6 +167,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
         signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
         max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
+        models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
+        api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.webhook(in_emulator),
     )
@@ -190,6 +210,13 @@ def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterat
         )
 
 
+def _own_address(project: str | None, region: str, in_emulator: bool) -> str:
+    """Where the functions are by themselves: https://firebase.google.com/docs/functions/http-events."""
+    if in_emulator:
+        return f"http://127.0.0.1:5001/{project}/{region}"
+    return f"https://{region}-{project}.cloudfunctions.net"
+
+
 class _Reader:
     """Reads values by parameter and remembers every problem, so that one start reports them all."""
 
@@ -215,8 +242,15 @@ class _Reader:
         url = self._environ.get(REPORT_WEBHOOK_URL.name, "").strip()
         if url in ("", "none"):
             return ""
-        if not _is_address(url, ("https", "http") if in_emulator else ("https",)):
+        if not _is_address(url, _schemes(in_emulator)):
             self._problems.append(f"{REPORT_WEBHOOK_URL.name} must be none or an address that begins with https://")
+        return url
+
+    def address(self, param: StringParam, in_emulator: bool) -> str:
+        """A public address without a slash at its end, empty if there is none."""
+        url = self._raw(param).rstrip("/")
+        if url and not (_is_address(url, _schemes(in_emulator)) and not re.search(r"[?#@]", url) and url.isascii()):
+            self._problems.append(f"{param.name} must be empty or an address that begins with https://, not {url!r}")
         return url
 
     def origins(self) -> list[str]:
@@ -255,6 +289,10 @@ class _Reader:
 def written(default: Any) -> str:
     """A parameter's default in the form of .env files."""
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _schemes(in_emulator: bool) -> Sequence[str]:
+    return ("https", "http") if in_emulator else ("https",)
 
 
 def _is_address(text: str, schemes: Sequence[str]) -> bool:

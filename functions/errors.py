@@ -63,9 +63,10 @@ class TooManyPendingDetails(TypedDict):
 
 
 class GenerationFailedDetails(TypedDict):
-    """What was given back, and for which request."""
+    """Why there is no image, what was given back, and for which request."""
 
     reason: Literal["GENERATION_FAILED"]
+    failure: str
     refundedCredits: int
     generationRequestId: str
 
@@ -108,6 +109,8 @@ class ApiError(Exception):
     details_type: ClassVar[type[Any]] = NoDetails
     header_names: ClassVar[tuple[str, ...]] = ()
     optional_header_names: ClassVar[tuple[str, ...]] = ()
+    # What only the log may tell.
+    why: str = ""
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -170,27 +173,28 @@ class NotFound(ApiError):
 
     http_status = 404
     status = "NOT_FOUND"
+    what: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__(f"{self.what} not found.")
 
 
 class UserNotFound(NotFound):
     """404: No such user."""
 
-    def __init__(self) -> None:
-        super().__init__("User not found.")
+    what = "User"
 
 
 class GenerationNotFound(NotFound):
-    """404: No such generation request."""
+    """404: No such generation request; for a picture also: it has none, or the token is another one's."""
 
-    def __init__(self) -> None:
-        super().__init__("Generation request not found.")
+    what = "Generation request"
 
 
 class ReportNotFound(NotFound):
     """404: No such weekly report, or none yet."""
 
-    def __init__(self) -> None:
-        super().__init__("Report not found.")
+    what = "Report"
 
 
 class MethodNotAllowed(ApiError):
@@ -266,15 +270,30 @@ class GenerationFailed(ApiError):
     status = "INTERNAL"
     reason = "GENERATION_FAILED"
     details_type = GenerationFailedDetails
-    optional_header_names = (REPLAYED,)
+    optional_header_names = (REPLAYED, RETRY_AFTER)
 
-    def __init__(self, refunded_credits: int, generation_request_id: str, is_replay: bool = False) -> None:
+    def __init__(
+        self,
+        refunded_credits: int,
+        generation_request_id: str,
+        failure: str,
+        *,
+        retry_after_seconds: int | None = None,
+        is_replay: bool = False,
+        why: str = "",
+    ) -> None:
+        """`retry_after_seconds` is what a busy provider asks for; `why` is for the log only."""
         super().__init__(
             "AI generation failed, credits refunded.",
-            {REPLAYED: "true"} if is_replay else None,
+            failure=failure,
             refundedCredits=refunded_credits,
             generationRequestId=generation_request_id,
         )
+        if is_replay:
+            self.headers[REPLAYED] = "true"
+        if retry_after_seconds is not None:
+            self.headers[RETRY_AFTER] = str(retry_after_seconds)
+        self.why = why
 
 
 class Unavailable(ApiError):

@@ -80,6 +80,19 @@ def getWeeklyReport(request: Request) -> Response:
 
 
 @https_fn.on_request()
+def getCatalog(request: Request) -> Response:
+    """GET, everybody: what is on offer, with prices."""
+    return ENDPOINT.serve(request, "getCatalog")
+
+
+# Drawing keeps the processor busy: with more pictures at once each only takes longer.
+@https_fn.on_request(concurrency=2)
+def simulatedImage(request: Request) -> Response:
+    """GET, everybody who has its URL: the picture of a completed request of a simulated model."""
+    return ENDPOINT.serve(request, "simulatedImage")
+
+
+@https_fn.on_request()
 def openapi(request: Request) -> Response:
     """GET, everybody: the OpenAPI document of this API."""
     return ENDPOINT.serve(request, "openapi")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import ai_simulator
 import store
+from ai_simulator import SimulatedModel
 from config import Settings
 from credits.accounts import open_account
 from credits.grants import Grants
@@ -52,14 +52,15 @@ def build(
         settings: the checked settings.
         connect: makes the connection to Firestore, the settings' own unless given.
         policy: how long a step tries and pauses.
-        models: the image models by name, the simulated ones unless given.
+        models: the image models by name, those of the settings unless given.
         monotonic: gives seconds.
         ledger_type: for tests that break it on purpose.
     """
     connect = connect or partial(store.connect, settings.project, database=settings.database)
     firestore = Store(connect, policy or RetryPolicy(max_seconds=settings.timeout_seconds * STEP_SHARE))
     # The system's randomness: a worker that was forked from another would repeat its sequence.
-    models = models or ai_simulator.simulated_models(settings.ai_failure_rate, random.SystemRandom().random)
+    uniform = random.SystemRandom().random
+    models = models or {name: _model(name, choice, settings, uniform) for name, choice in settings.models.items()}
     return Services(
         catalog=CatalogCache(firestore, [*models], settings.catalog_ttl_seconds, monotonic),
         ledger=ledger_type(firestore, new_id, settings.lease_seconds, settings.max_pending_per_user),
@@ -73,6 +74,10 @@ def build(
         signup_credits=settings.signup_credits,
         reporting=lru_cache(partial(_reporting, settings, connect, firestore)),
     )
+
+
+def _model(name: str, choice: str, settings: Settings, uniform: Callable[[], float]) -> ImageModel:
+    return SimulatedModel(name, settings.api_base_url, settings.ai_failure_rate, uniform)
 
 
 def _reporting(settings: Settings, connect: Callable[[], store.Connection], firestore: Store) -> "Reporting":

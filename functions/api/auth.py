@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from calls import Caller
 from credits.documents import is_user_id
 from errors import PermissionDenied, Unauthenticated
-from handlers import Caller
 from store import Deadline
 
 ADMIN_CLAIM = "admin"

@@ -16,6 +16,7 @@ from api.body import check_sizes, discard_rest, is_empty, json_object
 from api.firebase_tokens import FirebaseTokens
 from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import field_names, parse
+from calls import Answer, Call, Caller, Drawn, Text
 from config import Settings
 from credits.documents import is_user_id
 from errors import (
@@ -29,7 +30,7 @@ from errors import (
     Unauthenticated,
     Unavailable,
 )
-from handlers import Call, Caller, Ok, Services, Text
+from handlers import Services
 from images.catalog import quotable
 from schemas.fields import KEY_HEADER
 from store import Deadline, StoreError
@@ -40,10 +41,13 @@ ANSWER_SHARE = 0.95
 # The most that one question to Firebase Authentication may take of the time-out.
 TOKEN_SHARE = 0.25
 # A page needs nothing but its own styles, so the browser may refuse everything else.
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
+    **NO_SNIFFING,
 }
+# For what never changes.
+CACHE_HEADERS = {"Cache-Control": f"public, max-age={365 * 86_400}, immutable"}
 
 
 class ScheduledRunFailed(Exception):
@@ -114,7 +118,7 @@ class Endpoint:
             sent = _for_user(operation, _sent(request, operation), caller)
             call = Call(caller, deadline)
             order = parse(operation.input, sent, self._options(operation, call))
-            return _rendered(operation.handle(order, call, self.services))
+            return _rendered(operation.handle(order, call, self.services), request)
         except ApiError as error:
             return error_response(_logged(error, error))
         # The boundary: unexpected errors are logged once, here. The client gets a generic message.
@@ -198,7 +202,8 @@ def _logged(error: ApiError, origin: Exception) -> ApiError:
         return error.with_error_id(error_id)
     if error.http_status >= 500:
         causes = [type(each).__name__ for each in logs.chain(error)][1:]
-        logs.warn("request failed", status=error.status, reason=error.reason, **_refusal(origin), causes=causes)
+        facts = {"status": error.status, "reason": error.reason, "why": error.why}
+        logs.warn("request failed", **facts, **_refusal(origin), causes=causes)
     if isinstance(error, Unauthenticated):
         logs.info("token refused", why=error.why)
     return error
@@ -212,11 +217,23 @@ def _refusal(error: Exception) -> Mapping[str, str | None]:
     return {"advice": error.advice} if isinstance(error, Unavailable) else {}
 
 
-def _rendered(answer: Ok | Text) -> Response:
+def _rendered(answer: Answer, request: Request) -> Response:
+    if isinstance(answer, Drawn):
+        return _drawn(answer, request)
     if isinstance(answer, Text):
         return Response(answer.text, mimetype=answer.media_type, headers=PAGE_HEADERS)
     body = answer.reply.model_dump(mode="json", by_alias=True)
     return _json(200, body, {REPLAYED: "true"} if answer.is_replay else {})
+
+
+def _drawn(answer: Drawn, request: Request) -> Response:
+    """The picture, or 304 without drawing it for whoever has it already."""
+    if request.if_none_match.contains_weak(answer.etag):
+        response = Response(status=304, headers=CACHE_HEADERS)
+    else:
+        response = Response(answer.draw(), mimetype="image/png", headers=NO_SNIFFING | CACHE_HEADERS)
+    response.set_etag(answer.etag)
+    return response
 
 
 def error_response(error: ApiError) -> Response:

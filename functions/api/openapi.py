@@ -12,9 +12,9 @@ from pydantic.alias_generators import to_camel
 import config
 from api.auth import ADMIN_CLAIM, APP_CHECK_HEADER
 from api.body import MAX_BODY_BYTES, MAX_HEADERS_BYTES, MAX_QUERY_BYTES
-from api.endpoint import PAGE_HEADERS
+from api.endpoint import CACHE_HEADERS, NO_SNIFFING, PAGE_HEADERS
 from api.json_schemas import ExactSchema, Schema, example, of_outputs
-from api.operations import OPERATIONS, Access, Operation
+from api.operations import OPERATIONS, PICTURE, Access, Operation
 from errors import REPLAYED, RETRY_AFTER, ApiError
 from schemas.fields import KEY_HEADER
 
@@ -33,6 +33,7 @@ SERVERS = [
     {"url": f"http://127.0.0.1:5001/demo-case-study/{REGION}", "description": "The local emulator."},
     {"url": "https://{region}-{project}.cloudfunctions.net", "description": "Production.", "variables": HOST},
 ]
+ETAG = "ETag"
 APP_CHECK = "Needed if the setting `REQUIRE_APP_CHECK` is true."
 SECURITY_SCHEMES = {
     "idToken": {"type": "http", "scheme": "bearer", "description": "A Firebase ID token."},
@@ -43,8 +44,13 @@ HEADERS: Mapping[str, Schema] = {
     RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Allow": {"description": "The methods of this function.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"const": "Bearer"}},
-    **{name: {"description": "For browsers.", "schema": {"const": value}} for name, value in PAGE_HEADERS.items()},
+    ETAG: {"description": "The picture's version.", "schema": {"type": "string"}},
+    **{
+        name: {"description": "For browsers.", "schema": {"const": value}}
+        for name, value in (PAGE_HEADERS | CACHE_HEADERS).items()
+    },
 }
+PICTURE_HEADERS = (ETAG, *CACHE_HEADERS, *NO_SNIFFING)
 
 
 def document() -> Schema:
@@ -90,17 +96,27 @@ def _operation(operation: Operation, schemas: dict[str, Schema]) -> Schema:
         **({"security": []} if operation.access is Access.PUBLIC else {}),
         **({"parameters": parameters} if parameters else {}),
         **body,
-        "responses": {"200": _success(operation, schemas), **_refusals(operation)},
+        "responses": {"200": _success(operation, schemas), **_unchanged(operation), **_refusals(operation)},
     }
 
 
 def _success(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
+    if operation.draws:
+        picture = {PICTURE: {"schema": {"type": "string", "format": "binary"}}}
+        return {"description": "The picture.", **_headers(dict.fromkeys(PICTURE_HEADERS, True)), "content": picture}
     texts = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
     page_headers = dict.fromkeys(PAGE_HEADERS, not operation.models) if texts else {}
     headers = page_headers | ({REPLAYED: False} if operation.takes_key else {})
     content = (_json(operation.models, schemas) if operation.models else {}) | texts
     description = _first_line(operation.models[0]) if operation.models else "The text."
     return {"description": description, **_headers(headers), "content": content}
+
+
+def _unchanged(operation: Operation) -> Schema:
+    if not operation.draws:
+        return {}
+    headers = _headers(dict.fromkeys((ETAG, *CACHE_HEADERS), True))
+    return {"304": {"description": "The picture is still the one whose ETag was sent in If-None-Match.", **headers}}
 
 
 def _refusals(operation: Operation) -> Schema:

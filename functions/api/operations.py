@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import handlers
+from calls import Answer, Call
 from errors import (
     ApiError,
     BodyTooLarge,
@@ -29,7 +30,7 @@ from errors import (
     Unavailable,
     UserNotFound,
 )
-from handlers import Call, Ok, Services, Text
+from handlers import Services
 from schemas import replies, requests
 from schemas.report import OlderReport, WeeklyReport
 
@@ -48,7 +49,7 @@ class Operation:
 
     function: str
     method: str
-    handle: Callable[[Any, Call, Services], Ok | Text]
+    handle: Callable[[Any, Call, Services], Answer]
     input: type[requests.Input]
     replies: Sequence[type[BaseModel] | str]
     access: Access
@@ -63,6 +64,11 @@ class Operation:
     def takes_key(self) -> bool:
         """Whether an Idempotency-Key may come with it."""
         return "idempotency_key" in self.input.model_fields
+
+    @property
+    def draws(self) -> bool:
+        """Whether the answer is a picture, which clients keep."""
+        return PICTURE in self.replies
 
     @property
     def models(self) -> Sequence[type[BaseModel]]:
@@ -98,7 +104,7 @@ BUYING = (
 )
 
 USERS, ADMINS = Access.USERS, Access.ADMINS
-PAGE = "text/html"
+PAGE, PICTURE = "text/html", "image/png"
 # fmt: off
 OPERATIONS = (
     Operation("createGenerationRequest", "POST", handlers.create_generation_request,
@@ -120,6 +126,10 @@ OPERATIONS = (
               requests.ReportQuery, [WeeklyReport, OlderReport, PAGE], ADMINS, [*SIGNED_IN, ReportNotFound]),
     Operation("getWeeklyReport", "POST", handlers.make_weekly_report,
               requests.MakeReportQuery, [WeeklyReport, PAGE], ADMINS, SIGNED_IN),
+    Operation("getCatalog", "GET", handlers.get_catalog,
+              requests.NoQuery, [replies.CatalogReply], Access.PUBLIC, [*ALWAYS, Unavailable]),
+    Operation("simulatedImage", "GET", handlers.show_simulated_image,
+              requests.PictureQuery, [PICTURE], Access.PUBLIC, [*ALWAYS, GenerationNotFound, Unavailable]),
     Operation("openapi", "GET", handlers.describe_api,
               requests.NoQuery, ["application/yaml"], Access.PUBLIC, ALWAYS),
 )

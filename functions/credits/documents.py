@@ -29,7 +29,11 @@ STATUSES = (PENDING, COMPLETED, FAILED)
 DEDUCTION, REFUND, GRANT, REVOCATION = "deduction", "refund", "grant", "revocation"
 # What an entry of each type does to the balance.
 SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1, REVOCATION: -1}
-GENERATION_FAILED, LEASE_EXPIRED, ACCOUNT_DELETED = "GENERATION_FAILED", "LEASE_EXPIRED", "ACCOUNT_DELETED"
+# Why a request failed: the model gave no picture ...
+REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", "TIMED_OUT"
+PROVIDER_FAILED = "PROVIDER_FAILED"
+# ... or the ledger ended it. GENERATION_FAILED stands for all of a model's failures in older requests.
+LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DELETED", "GENERATION_FAILED"
 
 MAX_USER_ID_LENGTH = 128
 # The UTC day on which the week of a report ends; a manual report carries the time too.
@@ -177,6 +181,11 @@ def image_url(request: Document) -> str:
     if not isinstance(image_url, str) or not image_url:
         raise BrokenDocument(request.path, "imageUrl must be a URL")
     return image_url
+
+
+def failure(request: Document) -> str:
+    """Why a failed request failed; GENERATION_FAILED if it does not say."""
+    return _text(existing(request).get("failure")) or GENERATION_FAILED
 
 
 def user_id(request: Document) -> str:

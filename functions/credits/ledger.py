@@ -15,8 +15,8 @@ from typing import Any
 
 import logs
 from credits import documents, keys, movements
-from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, GENERATION_FAILED, LEASE_EXPIRED, PENDING, REFUND
-from credits.reservations import Purchase, Reservation, ReservationPlan, Settled
+from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, LEASE_EXPIRED, PENDING, REFUND
+from credits.reservations import Outcome, Purchase, Reservation, ReservationPlan
 from errors import ApiError, GenerationFailed, Internal, UserNotFound
 from store import (
     COMMIT_TIME,
@@ -66,7 +66,7 @@ class Ledger:
         price: int | ApiError,
         signup_credits: int = 0,
         deadline: Deadline = NO_DEADLINE,
-    ) -> Reservation | Settled:
+    ) -> Outcome:
         """Takes the credits and leaves the request pending, or tells how the key's first request ended.
 
         Args:
@@ -110,7 +110,7 @@ class Ledger:
             request = read[path]
             status = documents.status(request)
             if status == FAILED:
-                raise GenerationFailed(reservation.cost_credits, reservation.request_id)
+                raise GenerationFailed(reservation.cost_credits, reservation.request_id, documents.failure(request))
             if status == COMPLETED:
                 return Answer(None)
             fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": COMMIT_TIME}
@@ -119,8 +119,8 @@ class Ledger:
         self._store.transact([path], plan, deadline, known={path: reservation.document})
         _log("generation completed", path, reservation.user_id, credits=reservation.cost_credits)
 
-    def refund(self, reservation: Reservation, deadline: Deadline = NO_DEADLINE) -> None:
-        """Ends a reservation whose generation failed: the credits go back, once.
+    def refund(self, reservation: Reservation, failure: str, deadline: Deadline = NO_DEADLINE) -> None:
+        """Ends a reservation whose generation failed, and says why: the credits go back, once.
 
         Raises:
             UserNotFound: the account was deleted meanwhile, and its credits with it.
@@ -128,7 +128,7 @@ class Ledger:
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         path, user_id = reservation.document.path, reservation.user_id
-        if self._refund(path, user_id, GENERATION_FAILED, lambda request: True, deadline) == ACCOUNT_DELETED:
+        if self._refund(path, user_id, failure, lambda request: True, deadline) == ACCOUNT_DELETED:
             raise UserNotFound()
 
     def release_expired(self) -> Release:

@@ -41,9 +41,10 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Credits taken for a pending request; `document` is the request as it was written."""
+    """Credits taken for a pending request; `document` is the request as it was written, by this attempt."""
 
     request_id: str
+    attempt_id: str
     user_id: str
     cost_credits: int
     balance_after_credits: int
@@ -51,16 +52,25 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """How an earlier request with the same key ended: with an image, or (None, and no balance) with a refund."""
+class Completed:
+    """An earlier request with the same key that ended with an image."""
 
     request_id: str
     cost_credits: int
     balance_after_credits: int
-    image_url: str | None
+    image_url: str
 
 
-Outcome = Reservation | Settled
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """An earlier request with the same key that failed, and why; its credits are back."""
+
+    request_id: str
+    cost_credits: int
+    failure: str
+
+
+Outcome = Reservation | Completed | Refunded
 Step = Commit[Outcome] | Answer[Outcome] | Look[Outcome]
 
 
@@ -108,12 +118,12 @@ class ReservationPlan:
         status, cost_credits = documents.status(request), documents.cost(request)
         if status == PENDING and request.fields.get("attemptId") != self.attempt_id:
             raise IdempotencyInFlight(RETRY_SECONDS)
-        # The answer of a failed request has no balance.
-        balance_after_credits = 0 if status == FAILED else documents.balance_after(entry)
-        if status == PENDING:
-            return Reservation(request.id, self.purchase.user_id, cost_credits, balance_after_credits, request)
-        image_url = documents.image_url(request) if status == COMPLETED else None
-        return Settled(request.id, cost_credits, balance_after_credits, image_url)
+        if status == FAILED:
+            return Refunded(request.id, cost_credits, documents.failure(request))
+        balance_after_credits = documents.balance_after(entry)
+        if status == COMPLETED:
+            return Completed(request.id, cost_credits, balance_after_credits, documents.image_url(request))
+        return self._reservation(cost_credits, balance_after_credits, request)
 
     def _commit(
         self, user: Document, in_flight: Document, request_path: str, before_credits: int, changes: Sequence[Movement]
@@ -137,9 +147,13 @@ class ReservationPlan:
             if user.data is None:
                 accounts.log_opened(user.id, available)
             document = Document(request_path, fields, versions[request_path])
-            return Reservation(self.request_id, user.id, cost_credits, available - cost_credits, document)
+            return self._reservation(cost_credits, available - cost_credits, document)
 
         return Commit(writes, reserved)
+
+    def _reservation(self, cost_credits: int, balance_after_credits: int, request: Document) -> Reservation:
+        user_id = self.purchase.user_id
+        return Reservation(self.request_id, self.attempt_id, user_id, cost_credits, balance_after_credits, request)
 
     def _pending(self, in_flight: Document, now: datetime) -> int:
         earliest, latest = now - FORGOTTEN_AFTER, now + self.lease + FORGOTTEN_AFTER

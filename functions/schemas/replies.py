@@ -44,6 +44,22 @@ class GenerationReply(Reply):
     current_credits: BalanceCredits
 
 
+class SizePrice(Reply):
+    """One size on offer."""
+
+    size: Size
+    credits: CostCredits
+
+
+class CatalogReply(Reply):
+    """What is on offer."""
+
+    models: list[Model]
+    styles: list[Style]
+    colors: list[Color]
+    sizes: list[SizePrice]
+
+
 class QuoteReply(Reply):
     """What an image would cost."""
 
@@ -121,7 +137,11 @@ class Generation(Reply):
         examples=["https://images.example.com/1.png"],
     )
     failure: str | None = Field(
-        None, exclude_if=is_none, json_schema_extra=never_null, description="Why a failed request failed."
+        None,
+        exclude_if=is_none,
+        json_schema_extra=never_null,
+        description="Why a failed request failed.",
+        examples=["PROVIDER_BUSY"],
     )
 
 

@@ -83,6 +83,12 @@ class GenerationQuery(QueryString):
     generation_request_id: RequestIdParameter
 
 
+class PictureQuery(GenerationQuery):
+    """Which picture to show."""
+
+    token: str = Field(min_length=1, max_length=64, description="From the imageUrl.", examples=["9c0d5f3a"])
+
+
 class CreditsQuery(QueryString):
     """A page of a user's ledger."""
 

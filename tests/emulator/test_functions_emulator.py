@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 
 from tests.support.assembly import audit_of
 from tests.support.budget import CROWD
@@ -41,19 +42,25 @@ class Example:
     command: str
     answer: str | None
 
-    def run(self, base: str) -> str:
+    def run(self, base: str, folder: Path | None = None) -> str:
         here = self.command.replace(PRINTED_BASE, base)
         here = here.replace(PRINTED_AUTH, os.environ["FIREBASE_AUTH_EMULATOR_HOST"])
-        done = subprocess.run(["bash", "-c", here], capture_output=True, text=True, timeout=120, check=True)
-        assert self.answer is None or re.fullmatch(as_pattern(self.answer), compact(done.stdout)), done.stdout
+        done = subprocess.run(["bash", "-c", here], cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+        wanted = self.answer and as_pattern(self.answer.replace(PRINTED_BASE, base))
+        assert wanted is None or re.fullmatch(wanted, compact(done.stdout)), done.stdout
         return done.stdout
 
 
 def curl_examples(document: Path) -> dict[str, Example]:
-    """The document's calls by function, in its order."""
+    """The document's calls by function, or by the file that they save, in its order."""
     blocks = re.findall(r"^```bash\n(.*?)^```\n(?:\n```json\n(.*?)^```)?", document.read_text("utf-8"), FENCED)
     found = [Example(command, answer or None) for command, answer in blocks if PRINTED_BASE in command]
-    return {re.findall(rf"{PRINTED_BASE}/([\w-]+)", example.command)[0]: example for example in found}
+    return {_name(example.command): example for example in found}
+
+
+def _name(command: str) -> str:
+    saved = re.search(r"-o (\S+\.\w+)$", command.strip())
+    return saved[1] if saved else re.findall(rf"{PRINTED_BASE}/([\w-]+)", command)[0]
 
 
 def compact(answer: str) -> str:
@@ -65,12 +72,13 @@ def as_pattern(documented: str) -> str:
     return re.escape(compact(documented)).replace("…", ".+")
 
 
-def test_the_readmes_examples_give_the_documented_answers(base: str, imported: Project) -> None:
-    """In the README's order: a purchase that a second call does not repeat, readings, a grant, a report, a sweep."""
+def test_the_readmes_examples_give_the_documented_answers(base: str, imported: Project, tmp_path: Path) -> None:
+    """In the README's order: a purchase that a second call does not repeat, its picture, readings, a grant and more."""
     examples = curl_examples(ROOT / "README.md")
-    answers = {function: example.run(base) for function, example in examples.items()}
+    answers = {name: example.run(base, tmp_path) for name, example in examples.items()}
     assert [*answers] == [
         "createGenerationRequest",
+        "picture.png",
         "getUserCredits",
         "quoteGeneration",
         "listGenerationRequests",
@@ -93,6 +101,8 @@ def test_the_readmes_examples_give_the_documented_answers(base: str, imported: P
     assert json.loads(answers["quoteGeneration"]) == quoted
     granted = json.loads(answers["grantCredits"])
     assert (granted["grantedCredits"], granted["currentCredits"], imported.balance("newUser")) == (25, 25, 25)
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.size == (512, 512)
     report_id = json.loads(answers["getWeeklyReport"])["reportId"]
     assert imported.get(f"reports/{report_id}") is not None
     assert answers["releaseExpiredReservations-0"] == ""

@@ -27,6 +27,9 @@ MIN_FUZZ_REQUESTS = 11_093 if THOROUGH else 1_000
 # Entries of the history that is paged while it grows.
 LONG_HISTORY = 10_000 if THOROUGH else 1_500
 
+# Purchases whose pictures are opened, and how far apart their combinations are; there are 180.
+PICTURES, PICTURES_STRIDE = (300, 1) if THOROUGH else (12, 17)
+
 # Clients of one user on the Functions emulator, which starts a process for each.
 CROWD = 32 if THOROUGH else 6
 

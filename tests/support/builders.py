@@ -22,7 +22,7 @@ from credits.orders import Order
 from credits.reservations import Purchase, Reservation
 from credits.revocations import Revocations
 from errors import ApiError, Unauthenticated
-from images.model import ImageModel, ImageOrder
+from images.model import ImageModel, ImageOrder, Picture, PictureUrl
 from store import NO_DEADLINE, Commit, Deadline, RetryPolicy, Store, StoreError, Write
 from tests.support.memory import Hook, MemoryStore
 
@@ -169,12 +169,13 @@ def key_with_id_before(prefix: str, user_id: str = "ann") -> str:
 
 @dataclass(frozen=True)
 class FakeModel:
-    """A model that does what the test says."""
+    """A model that does what the test says; a text is the URL of its picture."""
 
-    act: Callable[[ImageOrder, Deadline], str]
+    act: Callable[[ImageOrder, Deadline], Picture | str]
 
-    def generate(self, order: ImageOrder, deadline: Deadline) -> str:
-        return self.act(order, deadline)
+    def generate(self, order: ImageOrder, deadline: Deadline) -> Picture:
+        made = self.act(order, deadline)
+        return PictureUrl(made) if isinstance(made, str) else made
 
 
 class Backend:
@@ -183,7 +184,7 @@ class Backend:
     The catalog sells one image, ORDER, for 1 credit.
     """
 
-    def __init__(self, act: Callable[[ImageOrder, Deadline], str] | None = None, **environ: str) -> None:
+    def __init__(self, act: Callable[[ImageOrder, Deadline], Picture | str] | None = None, **environ: str) -> None:
         self.clock = Clock()
         self.stopwatch = Stopwatch()
         self.store = MemoryStore(self.clock, impatient(self.stopwatch))

@@ -22,12 +22,13 @@ import grpc
 import pytest
 
 from ai_simulator import SimulatedModel
+from calls import Call, Caller, Ok
 from credits.documents import DEDUCTION
 from credits.grants import Grants
 from credits.ledger import Ledger
 from errors import ApiError, GenerationFailed
-from handlers import Call, Caller, Ok, Services, create_generation_request, grant_credits, revoke_credits
-from images.model import ImageOrder
+from handlers import Services, create_generation_request, grant_credits, revoke_credits
+from images.model import ImageOrder, PictureUrl
 from schemas.fields import KEY_HEADER
 from schemas.replies import GenerationReply
 from schemas.requests import GenerationOrder, GrantOrder, RevocationOrder
@@ -139,10 +140,10 @@ def _buy_slowly(case: Case, services: Services) -> str:
     """The lease runs out and is released while the model works."""
 
     class Slow:
-        def generate(self, order: ImageOrder, deadline: Deadline) -> str:
+        def generate(self, order: ImageOrder, deadline: Deadline) -> PictureUrl:
             case.project.expire_leases()
             case.services().ledger.release_expired()
-            return SimulatedModel("model-a", 0.0, lambda: 0.0).generate(order, deadline)
+            return SimulatedModel("model-a", "https://api", 0.0, lambda: 0.0).generate(order, deadline)
 
     return case.ask(replace(services, models={"model-a": Slow()}))
 
@@ -343,4 +344,4 @@ def _finish(name: str, call: Any) -> None:
 
 
 def _is_image(answer: str) -> bool:
-    return answer.startswith("https://")
+    return answer.startswith("http")

@@ -19,7 +19,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from ai_simulator import MODEL_NAMES
+from config import MODELS
 from tests.support.budget import FUZZ_PROCESSES, ODD_STRIDE
 from tests.support.description import Answer, Description
 from tests.support.odd_requests import Target, raw_requests, single_oddities
@@ -184,12 +184,13 @@ def operations(shop: Shop) -> dict[str, Operation]:
     options = {name: {"enum": [*SHIPPED[f"{name}s"]]} for name in ("style", "color", "size")}
     for name in ("GenerationOrder", "QuoteOrder"):
         schemas[name]["required"].append("userId")
-        schemas[name]["properties"] |= {**options, "model": {"enum": [*MODEL_NAMES]}, "userId": {"const": "rich"}}
+        schemas[name]["properties"] |= {**options, "model": {"enum": [*MODELS]}, "userId": {"const": "rich"}}
     schemas["GrantOrder"]["properties"] |= {"userId": {"enum": ["rich", "newcomer"]}, "credits": {"enum": [1, 1_000]}}
     schemas["RevocationOrder"]["properties"] |= {"userId": {"const": "rich"}, "credits": {"enum": [1, 2]}}
     existing = {
         "/getGenerationRequest": {"generationRequestId": [shop.completed_id, shop.failed_id]},
         "/listGenerationRequests": {"userId": ["reader"], "pageToken": [shop.request_token]},
+        "/simulatedImage": {"generationRequestId": [shop.completed_id], "token": [shop.completed_token]},
         "/getUserCredits": {"userId": ["reader"], "pageToken": [shop.entry_token]},
     }
     for path, its in existing.items():

@@ -50,6 +50,7 @@ class FunctionServer(Function):
 
     def __init__(self, target: str, project_id: str, **settings: str) -> None:
         self.target = target
+        self.project_id = project_id
         self.port = free_ports(1)[0]
         super().__init__(f"http://127.0.0.1:{self.port}")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from credits.documents import PROVIDER_FAILED
 from credits.ledger import Ledger
 from credits.reservations import Purchase, Reservation
+from images.simulated import picture_url
 from schemas.fields import page_token
 from tests.support.assembly import assembled
 from tests.support.contract import ORDER
@@ -23,6 +25,7 @@ class Shop:
     """What can be asked for: `rich` buys; `reader` has a completed request, a failed one and the entries of both."""
 
     completed_id: str
+    completed_token: str
     failed_id: str
     entry_token: str
     request_token: str
@@ -36,11 +39,12 @@ class Shop:
         project.add_user(1_000, "reader")
         ledger = assembled(project).ledger
         completed, failed = reserved(ledger, "reader", "completed"), reserved(ledger, "reader", "failed")
-        ledger.complete(completed, "https://images.example.com/model-a/completed.png")
-        ledger.refund(failed)
+        ledger.complete(completed, picture_url("https://api", completed.request_id, completed.attempt_id))
+        ledger.refund(failed, PROVIDER_FAILED)
         project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann"})
         return cls(
             completed.request_id,
+            completed.attempt_id,
             failed.request_id,
             entry_token=_token_of(f"{completed.request_id}-deduction"),
             request_token=_token_of(completed.request_id),

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ai_simulator import MODEL_NAMES, simulated_models
-from images.model import ImageOrder, ModelFailed, generate_image
+from ai_simulator import SimulatedModel
+from images.model import ImageOrder, PictureUrl, ProviderFailed, generate_image
 from store import NO_DEADLINE
 
-ORDER = ImageOrder("r1", "anime", "neon", "512x512", None)
+ORDER = ImageOrder("r1", "secret", "anime", "neon", "512x512", None)
 
 
 @pytest.mark.parametrize(
@@ -14,14 +14,10 @@ ORDER = ImageOrder("r1", "anime", "neon", "512x512", None)
 )
 def test_the_rate_is_the_share_of_failures(rate: float, drawn: float, fails: bool) -> None:
     """A draw below the rate fails; 0 never does and 1 always."""
-    model = simulated_models(rate, lambda: drawn)["model-b"]
+    model = SimulatedModel("model-b", "https://api", rate, lambda: drawn)
     if fails:
-        with pytest.raises(ModelFailed):
+        with pytest.raises(ProviderFailed):
             generate_image(model, ORDER, NO_DEADLINE)
     else:
-        assert generate_image(model, ORDER, NO_DEADLINE) == "https://images.example.com/model-b/r1.png"
-
-
-def test_two_models_are_simulated() -> None:
-    """By the names of the contract."""
-    assert tuple(simulated_models(0.0, lambda: 0.5)) == MODEL_NAMES == ("model-a", "model-b")
+        url = "https://api/simulatedImage?generationRequestId=r1&token=secret"
+        assert generate_image(model, ORDER, NO_DEADLINE) == PictureUrl(url)

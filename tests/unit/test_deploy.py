@@ -33,6 +33,7 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
     triggers = {name: "schedule" if "scheduleTrigger" in it else "http" for name, it in manifest["endpoints"].items()}
     assert triggers == {
         "createGenerationRequest": "http",
+        "getCatalog": "http",
         "getGenerationRequest": "http",
         "getUserCredits": "http",
         "getWeeklyReport": "http",
@@ -43,6 +44,7 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
         "releaseExpiredReservations": "schedule",
         "revokeCredits": "http",
         "scheduleWeeklyReport": "schedule",
+        "simulatedImage": "http",
     }
 
 
@@ -64,7 +66,7 @@ def test_each_function_may_serve_concurrently(manifest: dict[str, Any]) -> None:
     """The CLI refuses concurrency on less than one CPU, and the emulator does not tell."""
     for name, endpoint in manifest["endpoints"].items():
         assert endpoint["cpu"] == 1, name
-        assert endpoint["concurrency"] == "{{ params.THREADS }}", name
+        assert endpoint["concurrency"] == (2 if name == "simulatedImage" else "{{ params.THREADS }}"), name
         assert endpoint["region"] == ["us-central1"], name
 
 

@@ -21,7 +21,6 @@ from errors import (
     Internal,
     InvalidRequest,
     MethodNotAllowed,
-    NotFound,
     PermissionDenied,
     ReportNotFound,
     TooManyPending,
@@ -35,7 +34,6 @@ ONE_OF_EACH: list[ApiError] = [
     InsufficientCredits(3, 1),
     Unauthenticated("no"),
     PermissionDenied("no"),
-    NotFound("no"),
     UserNotFound(),
     GenerationNotFound(),
     ReportNotFound(),
@@ -44,7 +42,7 @@ ONE_OF_EACH: list[ApiError] = [
     BodyTooLarge(65_536),
     IdempotencyMismatch(),
     TooManyPending(5, 2),
-    GenerationFailed(3, "r1"),
+    GenerationFailed(3, "r1", "TIMED_OUT"),
     Unavailable("away"),
     Internal(places=["here"]).with_error_id("e1"),
     BrokenDocument("users/ann", "wrong").with_error_id("e1"),
@@ -57,7 +55,7 @@ def test_there_is_one_of_each_here() -> None:
     classes = {
         found
         for _, found in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(found, ApiError) and found is not ApiError
+        if issubclass(found, ApiError) and found not in (ApiError, errors.NotFound)
     }
     assert {type(error) for error in ONE_OF_EACH} == classes
 
@@ -70,7 +68,7 @@ def test_there_is_one_of_each_here() -> None:
         (BodyTooLarge(1), (413, "INVALID_ARGUMENT", "The body must not exceed 1 bytes.", None)),
         (MethodNotAllowed(["GET"]), (405, "INVALID_ARGUMENT", "Method not allowed. Use GET.", None)),
         (
-            GenerationFailed(3, "r1"),
+            GenerationFailed(3, "r1", "TIMED_OUT"),
             (500, "INTERNAL", "AI generation failed, credits refunded.", "GENERATION_FAILED"),
         ),
         (
@@ -160,5 +158,5 @@ def test_what_goes_to_the_log_does_not_go_to_the_client() -> None:
 
 def test_a_header_of_one_answer_is_not_on_another() -> None:
     """Each exception has its own."""
-    GenerationFailed(3, "r1", is_replay=True)
-    assert GenerationFailed(3, "r1").headers == {}
+    GenerationFailed(3, "r1", "PROVIDER_BUSY", is_replay=True, retry_after_seconds=2)
+    assert GenerationFailed(3, "r1", "TIMED_OUT").headers == {}

@@ -6,6 +6,7 @@ import pytest
 from grpc import StatusCode
 
 import handlers
+from calls import Call, Caller, Ok
 from errors import (
     ApiError,
     GenerationFailed,
@@ -18,7 +19,6 @@ from errors import (
     Unavailable,
     UserNotFound,
 )
-from handlers import Call, Caller, Ok
 from images.model import ImageOrder
 from schemas.replies import CreditsReply, Generation, GenerationReply, GenerationsReply, GrantReply, QuoteReply
 from schemas.requests import (
@@ -98,7 +98,9 @@ def test_the_model_gets_the_order_without_the_user(backend: Backend) -> None:
     backend = Backend(act)
     backend.add_user()
     bought = reply(buy(backend, prompt="a lighthouse"), GenerationReply)
-    expected = ImageOrder(bought.generation_request_id, "realistic", "vibrant", "512x512", "a lighthouse")
+    expected = ImageOrder(
+        bought.generation_request_id, orders[0].attempt_id, "realistic", "vibrant", "512x512", "a lighthouse"
+    )
     assert orders == [expected]
 
 

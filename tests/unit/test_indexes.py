@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import handlers
+from calls import Call, Caller
 from credits.audit import Audit
 from credits.orders import Order
-from handlers import Call, Caller
 from schemas.requests import CreditsQuery, GenerationOrder, GenerationsQuery
 from store import NO_DEADLINE, Query
 from tests.support.builders import LEASE_SECONDS, ORDER, Backend

@@ -10,9 +10,9 @@ import ai_simulator
 import config
 import handlers
 import services
+from calls import Call, Caller
 from credits.ledger import Ledger
 from errors import Unavailable
-from handlers import Call, Caller
 from schemas.requests import CreditsQuery, GenerationOrder
 from store import NO_DEADLINE, Connection, Deadline
 from tests.support.builders import ORDER, Backend, Stopwatch, failing, impatient
@@ -34,7 +34,7 @@ def test_the_settings_are_handed_on() -> None:
     """The share of the time-out for settling, and the credits of a new user."""
     built = services.build(SETTINGS, connect=not_now)
     assert (built.settling_seconds, built.signup_credits) == (15.0, 7)
-    assert tuple(built.models) == ai_simulator.MODEL_NAMES
+    assert [*built.models] == ["model-a", "model-b"]
 
 
 def test_the_parts_can_be_replaced() -> None:
@@ -43,7 +43,7 @@ def test_the_parts_can_be_replaced() -> None:
     class Broken(Ledger):
         """A ledger that is broken on purpose."""
 
-    model = ai_simulator.SimulatedModel("mine", 0.0, lambda: 0.5)
+    model = ai_simulator.SimulatedModel("mine", "https://api", 0.0, lambda: 0.5)
     built = services.build(SETTINGS, connect=not_now, models={"mine": model}, ledger_type=Broken)
     assert isinstance(built.ledger, Broken)
     assert dict(built.models) == {"mine": model}

@@ -14,7 +14,7 @@ import pytest
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 MAX_FLOORS = 7
-MAX_MODULE_LINES = 320
+MAX_MODULE_LINES = 340
 MAX_FUNCTION_LINES = 45
 
 BELOW_HANDLERS = {"schemas", "credits", "images", "store", "errors", "logs"}
@@ -30,9 +30,10 @@ ALLOWED: Mapping[str, Set[str]] = {
     "schemas": {"credits", "store", "errors"},
     "reporting": {"credits", "schemas", "store", "errors", "logs"},
     "ai_simulator": {"images", "store"},
-    "handlers": BELOW_HANDLERS,
+    "calls": {"errors", "store"},
+    "handlers": {"calls", *BELOW_HANDLERS},
     "services": {"handlers", "ai_simulator", "config", *BELOW_HANDLERS},
-    "api": {"handlers", "config", *BELOW_HANDLERS},
+    "api": {"handlers", "calls", "config", *BELOW_HANDLERS},
     "main": {"api", "services", "handlers", "config"},
 }
 # The only module of credits that other packages read; handlers and services work with the rest.
@@ -194,7 +195,8 @@ def test_no_private_name_is_imported() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
-        if alias.name.startswith("_") or any(part.startswith("_") for part in (node.module or "").strip("_").split("."))
+        for part in (alias.name, *(node.module or "").split("."))
+        if re.match("_(?!_)", part)
     ]
     assert found == []
 

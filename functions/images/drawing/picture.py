@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from PIL import Image
+from PIL import Image, __version__
 from PIL.PngImagePlugin import PngInfo
 
 from images import marks
@@ -25,6 +25,8 @@ from images.drawing.shapes import Composer, Frame, Scene
 from images.drawing.sketch import paint_sketch
 from images.drawing.watercolor import paint_watercolor
 
+# Raise the number if the same order gives other bytes than before.
+VERSION = f"1 {__version__}"
 MIN_SIDE, MAX_SIDE = 16, 4_096
 # A longer picture is composed at this ratio and stretched.
 MAX_RATIO = 4

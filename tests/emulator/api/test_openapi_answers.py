@@ -21,7 +21,10 @@ from tests.support.shop import OLDER_REPORT_ID, Shop, reserved
 
 API = Description()
 GRANTING, REVOKING = "grantCredits", "revokeCredits"
-CREATE = "createGenerationRequest"
+CREATE, PICTURE = "createGenerationRequest", "simulatedImage"
+# None of their own documents can be broken.
+UNBREAKABLE = ("getWeeklyReport", "getCatalog", "openapi")
+PUBLIC = ("getCatalog", PICTURE, "openapi")
 # The real server, which wants no token; the others answer in this process.
 OPEN = "open"
 GRANT: Mapping[str, Any] = {"userId": "rich", "credits": 5, "reason": "test"}
@@ -90,9 +93,10 @@ VALID_QUERIES = {
     "getGenerationRequest": "generationRequestId={completed_id}",
     "listGenerationRequests": "userId=reader",
     "getUserCredits": "userId=reader",
+    PICTURE: "generationRequestId={completed_id}&token={completed_token}",
 }
 VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), GRANTING: GRANT, REVOKING: GRANT}
-READ = {**VALID_QUERIES, "getWeeklyReport": "", "openapi": ""}
+READ = {**VALID_QUERIES, "getWeeklyReport": "", "getCatalog": "", "openapi": ""}
 METHODS = [(function, method) for function, methods in API.methods.items() for method in sorted(methods)]
 EVERYWHERE = [
     case
@@ -113,7 +117,7 @@ HEADS = [
 PRIVATE = [
     case
     for function, method in METHODS
-    if function != "openapi"
+    if function not in PUBLIC
     for query, body in [(VALID_QUERIES.get(function, ""), VALID_BODIES.get(function))]
     for case in (
         Case(401, method, function, query, body, caller="forged"),
@@ -188,13 +192,20 @@ OWN = [
     Case(404, "GET", "getWeeklyReport", "reportId=report_1999-01-04"),
     Case(200, "POST", "getWeeklyReport"),
     Case(200, "POST", "getWeeklyReport", "format=html"),
+    Case(200, "GET", PICTURE, VALID_QUERIES[PICTURE]),
+    Case(304, "GET", PICTURE, VALID_QUERIES[PICTURE], headers={"If-None-Match": "*"}),
+    Case(304, "HEAD", PICTURE, VALID_QUERIES[PICTURE], headers={"If-None-Match": "*"}),
+    Case(404, "GET", PICTURE, "generationRequestId={completed_id}&token=guessed"),
+    Case(404, "GET", PICTURE, "generationRequestId={failed_id}&token=guessed"),
+    Case(500, "GET", PICTURE, "generationRequestId=broken&token=guessed"),
+    Case(200, "GET", "getCatalog"),
     Case(200, "GET", "openapi"),
 ]
 CASES = [*OWN, *EVERYWHERE, *HEADS, *PRIVATE, *WITH_BODY]
 # These take an outage, which has tests of its own, or a fault of ours.
 RARE = {
     *((function, method, 503) for function, method in METHODS),
-    *((function, method, 500) for function, method in METHODS if function in ("getWeeklyReport", "openapi")),
+    *((function, method, 500) for function, method in METHODS if function in UNBREAKABLE),
 }
 
 

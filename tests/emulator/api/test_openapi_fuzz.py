@@ -18,6 +18,7 @@ from tests.support.servers import FunctionServer
 from tests.support.shop import OLDER_REPORT_ID, Key, Shop, serving
 
 OPEN, AUTH = "open", "auth"
+WITHOUT_INPUT = ("GET /getCatalog", "GET /openapi")
 # What a log must not hold.
 FAULTS = "internal error|broken document|Traceback|Worker"
 WITH_AUTH = ("createGenerationRequest", "getGenerationRequest", "getUserCredits", "grantCredits", "revokeCredits")
@@ -30,11 +31,11 @@ def jobs(shop: Shop, servers: Mapping[Key, FunctionServer]) -> Iterator[Job]:
         # Each report reads all requests.
         count = DESCRIBED_REQUESTS // 6 if operation.label == "POST /getWeeklyReport" else DESCRIBED_REQUESTS
         # Nothing can vary in a request without parameters.
-        for mode in GenerationMode if operation.label != "GET /openapi" else ():
+        for mode in GenerationMode if operation.label not in WITHOUT_INPUT else ():
             yield DescribedJob(shop, operation.label, mode, server.url, count)
     tokens = [token.encode() for token in (shop.user_token, shop.admin_token, shop.forged_token)]
     for target in targets(shop):
-        count = RAW_REQUESTS // 3 if target.function == "openapi" else RAW_REQUESTS
+        count = RAW_REQUESTS // 3 if f"GET /{target.function}" in WITHOUT_INPUT else RAW_REQUESTS
         yield OddJob(target, servers[OPEN, target.function].port)
         yield RawJob(target, servers[OPEN, target.function].port, tokens, token_share=0.03, count=count)
         if target.function in WITH_AUTH:
@@ -52,6 +53,10 @@ def targets(shop: Shop) -> list[Target]:
         Target("grantCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("revokeCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("getWeeklyReport", "GET", {"reportId": [OLDER_REPORT_ID], "format": ["json", "html"]}),
+        Target(
+            "simulatedImage", "GET", {"generationRequestId": [shop.completed_id], "token": [shop.completed_token, "x"]}
+        ),
+        Target("getCatalog", "GET"),
         Target("openapi", "GET"),
     ]
 

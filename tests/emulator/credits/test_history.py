@@ -143,7 +143,7 @@ def test_a_failed_request_is_shown_with_its_reason(failing: Function, one: Funct
     user_id = common_project.add_user(10)
     request_id = error_of(failing.post(order(user_id)))["details"]["generationRequestId"]
     shown = one.get(generationRequestId=request_id).json()
-    assert (shown["status"], shown["failure"], "imageUrl" in shown) == ("failed", "GENERATION_FAILED", False)
+    assert (shown["status"], shown["failure"], "imageUrl" in shown) == ("failed", "PROVIDER_FAILED", False)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from credits.documents import PROVIDER_FAILED
 from credits.reservations import Reservation
 from tests.support.assembly import assembled, audit_of, in_process
 from tests.support.calls import Function
@@ -50,7 +51,7 @@ def test_a_user_with_five_in_flight_has_to_wait(limited: Function, common_projec
     assert limited.post(order(user_id)).status_code == 200
     reserve(common_project, user_id, 1)
     assert limited.post(order(user_id)).status_code == 429
-    ledger.refund(flying[1])
+    ledger.refund(flying[1], PROVIDER_FAILED)
     assert limited.post(order(user_id)).status_code == 200
     assert audit_of(common_project).of_user(user_id).violations == []
 

@@ -21,7 +21,7 @@ def test_a_purchase_gives_an_image_and_takes_its_price(create: Function, common_
     body = response.json()
     assert set(body) == {"generationRequestId", "deductedCredits", "imageUrl", "currentCredits"}
     assert (body["deductedCredits"], body["currentCredits"]) == (3, 97)
-    assert body["imageUrl"].startswith("https://")
+    assert body["imageUrl"].startswith("http://127.0.0.1:5001/")
     assert common_project.balance(user_id) == 97
     [entry] = common_project.entries(user_id)
     assert (entry["id"], entry["type"], entry["credits"], entry["balanceAfter"], entry["generationRequestId"]) == (
@@ -82,6 +82,7 @@ def test_a_failing_model_costs_nothing(common_project: Project) -> None:
     assert (response.status_code, error["status"]) == (500, "INTERNAL")
     assert error["message"] == "AI generation failed, credits refunded."
     assert (error["details"]["reason"], error["details"]["refundedCredits"]) == ("GENERATION_FAILED", 4)
+    assert error["details"]["failure"] == "PROVIDER_FAILED"
     assert common_project.balance(user_id) == 10
     entries = common_project.entries(user_id)
     assert [(entry["type"], entry["credits"], entry["balanceAfter"]) for entry in entries] == [
@@ -89,7 +90,7 @@ def test_a_failing_model_costs_nothing(common_project: Project) -> None:
         ("refund", 4, 10),
     ]
     [request] = common_project.requests_of(user_id)
-    assert (request["status"], request["failure"]) == ("failed", "GENERATION_FAILED")
+    assert (request["status"], request["failure"]) == ("failed", "PROVIDER_FAILED")
     assert "imageUrl" not in request
 
 

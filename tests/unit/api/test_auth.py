@@ -3,8 +3,8 @@
 import pytest
 
 from api.auth import LOCAL_CALLER, Gate
+from calls import Caller
 from errors import PermissionDenied, Unauthenticated
-from handlers import Caller
 from store import NO_DEADLINE, Deadline
 from tests.support.builders import KnownTokens
 

@@ -17,9 +17,10 @@ from api.auth import Gate
 from api.endpoint import Endpoint, ScheduledRunFailed
 from api.operations import ALWAYS, Access, Operation
 from api.parsing import field_names
+from calls import Call, Caller, Drawn, Ok, Text
 from config import ConfigurationError
 from errors import BrokenDocument, Unavailable
-from handlers import Call, Caller, Ok, Services, Text
+from handlers import Services
 from schemas.replies import QuoteReply
 from schemas.requests import Input, NoQuery
 from store import StoreError
@@ -462,6 +463,25 @@ def test_a_page_may_run_nothing(door: Door, probe: Callable[..., None]) -> None:
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_picture_is_kept_by_whoever_has_it(door: Door, probe: Callable[..., None]) -> None:
+    """It comes with a version, for good; who names the version gets 304, and nothing is drawn."""
+    drawn: list[bytes] = []
+
+    def draw() -> bytes:
+        drawn.append(b"a picture")
+        return drawn[-1]
+
+    probe(lambda query, call, services: Drawn("v1", draw), Access.PUBLIC)
+    first = door.call(PROBE)
+    assert (first.get_data(), first.headers["Content-Type"]) == (b"a picture", "image/png")
+    for known in ('"v1"', 'W/"v1"', '"v0", "v1"', "*"):
+        again = door.call(PROBE, headers={"If-None-Match": known})
+        assert (again.status_code, again.get_data(), again.headers["ETag"]) == (304, b"", '"v1"')
+        assert again.headers["Cache-Control"] == first.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert len(drawn) == 1
+    assert door.call(PROBE, headers={"If-None-Match": '"v0"'}).status_code == 200
 
 
 def test_a_listed_page_may_call(door: Door) -> None:

@@ -40,8 +40,9 @@ ERRORS = (
     errors.BodyTooLarge(max_bytes=100),
     errors.IdempotencyMismatch(),
     errors.TooManyPending(max_pending=5, retry_after_seconds=5),
-    errors.GenerationFailed(refunded_credits=3, generation_request_id="x"),
-    errors.GenerationFailed(refunded_credits=3, generation_request_id="x", is_replay=True),
+    errors.GenerationFailed(3, "x", "TIMED_OUT"),
+    errors.GenerationFailed(3, "x", "TIMED_OUT", is_replay=True),
+    errors.GenerationFailed(3, "x", "PROVIDER_BUSY", retry_after_seconds=30),
     errors.Unavailable("x"),
     errors.Internal().with_error_id("x"),
     errors.BrokenDocument("users/x", "odd").with_error_id("x"),
@@ -118,8 +119,8 @@ def test_operations_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=operation_ids)
 def test_every_status_is_described(operation: Operation) -> None:
-    """200, and one answer for each status that an error of the operation has."""
-    statuses = {200, *(error.http_status for error in operation.errors)}
+    """200, 304 for pictures, and one answer for each status that an error of the operation has."""
+    statuses = {200, *([304] if operation.draws else []), *(error.http_status for error in operation.errors)}
     assert {int(status) for status in described(operation)["responses"]} == statuses
 
 

@@ -33,6 +33,8 @@ def test_each_function_answers_its_methods() -> None:
         "grantCredits": ["POST"],
         "revokeCredits": ["POST"],
         "getWeeklyReport": ["GET", "POST", "HEAD"],
+        "getCatalog": ["GET", "HEAD"],
+        "simulatedImage": ["GET", "HEAD"],
         "openapi": ["GET", "HEAD"],
     }
 
@@ -59,7 +61,7 @@ def test_who_may_call_what() -> None:
         ("GET", "getWeeklyReport"),
         ("POST", "getWeeklyReport"),
     }
-    assert public == {("GET", "openapi")}
+    assert public == {("GET", "openapi"), ("GET", "getCatalog"), ("GET", "simulatedImage")}
 
 
 @EACH

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from credits.audit import Audit, Audited
+from credits.documents import PROVIDER_FAILED
 from credits.grants import Grants
 from credits.keys import id_for_key
 from credits.orders import Order
@@ -19,7 +20,7 @@ def books() -> Books:
     books = Books()
     books.add_user()
     books.ledger.complete(books.reserve("done", price=1), IMAGE_URL)
-    books.ledger.refund(books.reserve("failed", price=1))
+    books.ledger.refund(books.reserve("failed", price=1), PROVIDER_FAILED)
     books.reserve("pending", price=1)
     return books
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from credits.documents import PROVIDER_FAILED
 from credits.orders import Order
 from tests.support.budget import AUDIT_STRIDE
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books
@@ -39,7 +40,7 @@ def history() -> Books:
     for user_id in ("ann", "bob"):
         books.reserve("first", price=1, user_id=user_id, signup_credits=12)
         books.ledger.complete(books.reserve("done", user_id=user_id), IMAGE_URL)
-        books.ledger.refund(books.reserve("failed", user_id=user_id, prompt="a boat"))
+        books.ledger.refund(books.reserve("failed", user_id=user_id, prompt="a boat"), PROVIDER_FAILED)
         books.clock.forward(LEASE_SECONDS + 1)
         books.ledger.release_expired()
         books.grants.grant(Order.with_key("order", user_id, 5, "Order 1", "root"))

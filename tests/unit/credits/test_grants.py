@@ -3,6 +3,7 @@
 import pytest
 from grpc import StatusCode
 
+from credits.documents import PROVIDER_FAILED
 from credits.grants import MAX_GRANTED_CREDITS, Granted
 from credits.keys import id_for_key
 from credits.orders import Order
@@ -120,7 +121,7 @@ def test_a_refund_still_fits_above_the_upper_end_of_grants(books: Books) -> None
     """Credits that were reserved before the grant can come back."""
     reservation = books.reserve()
     books.grants.grant(Order.with_key("key", "ann", MAX_GRANTED_CREDITS - 7, "because", "root"))
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.balance() == MAX_GRANTED_CREDITS + 3
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from credits.accounts import open_account
-from credits.documents import entries_path, entry_path, request_path
+from credits.documents import PROVIDER_FAILED, entries_path, entry_path, request_path
 from credits.reservations import Reservation
 from errors import BrokenDocument, GenerationNotFound, InvalidRequest, Unavailable, UserNotFound
 from tests.support.builders import IMAGE_URL, Books, expired, quiet
@@ -159,7 +159,7 @@ def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
     bought(books, 1, user_id="bob")
     first, second, third = bought(books, 3)
     books.ledger.complete(first, IMAGE_URL)
-    books.ledger.refund(second)
+    books.ledger.refund(second, PROVIDER_FAILED)
 
     def listed(status: str | None) -> list[str]:
         page = books.history.generations("ann", status, 10)

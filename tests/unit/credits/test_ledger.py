@@ -6,6 +6,7 @@ import pytest
 from grpc import StatusCode
 
 from credits import ledger as ledger_module
+from credits.documents import PROVIDER_FAILED
 from credits.ledger import Release
 from credits.orders import Order
 from errors import BrokenDocument, GenerationFailed, Unavailable, UserNotFound
@@ -47,9 +48,9 @@ def test_completing_makes_one_round_trip(books: Books) -> None:
 def test_a_refund_gives_the_credits_back(books: Books) -> None:
     """The entry, the balance and the request's status are one commit."""
     reservation = books.reserve()
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     stored = books.fields(reservation.document.path)
-    assert (stored["status"], stored["failure"], books.balance()) == ("failed", "GENERATION_FAILED", 10)
+    assert (stored["status"], stored["failure"], books.balance()) == ("failed", "PROVIDER_FAILED", 10)
     entry = books.fields(f"users/ann/transactions/{reservation.request_id}-refund")
     assert (entry["type"], entry["credits"], entry["balanceAfter"]) == ("refund", 3, 10)
     assert books.fields("inFlight/ann") == {"leases": {}}
@@ -58,9 +59,9 @@ def test_a_refund_gives_the_credits_back(books: Books) -> None:
 def test_a_refund_happens_once(books: Books) -> None:
     """A second refund of the same reservation changes nothing."""
     reservation = books.reserve()
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     once = books.store.everything()
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.store.everything() == once
     assert books.balance() == 10
 
@@ -70,7 +71,7 @@ def test_a_completed_request_is_not_refunded(books: Books) -> None:
     reservation = books.reserve()
     books.ledger.complete(reservation, IMAGE_URL)
     before = books.store.everything()
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.store.everything() == before
 
 
@@ -167,7 +168,7 @@ def test_nothing_is_added_to_a_broken_balance(books: Books, credits: object) -> 
     reservation = books.reserve()
     books.add_user("ann", credits)
     with pytest.raises(BrokenDocument):
-        books.ledger.refund(reservation)
+        books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.fields(reservation.document.path)["status"] == "pending"
 
 
@@ -178,7 +179,7 @@ def test_a_refund_whose_entry_exists_is_an_error_at_once(books: Books) -> None:
     sent: list[str] = []
     books.store.before_rpc = sent.append
     with pytest.raises(BrokenDocument):
-        books.ledger.refund(reservation)
+        books.ledger.refund(reservation, PROVIDER_FAILED)
     assert (sent, books.balance()) == (["BatchGetDocuments"], 7)
 
 
@@ -205,7 +206,7 @@ def test_a_commit_whose_answer_was_lost_is_found(books: Books, code: StatusCode)
     books.ledger.complete(reservation, IMAGE_URL)
     other = books.reserve()
     books.store.after_rpc = failing(code)
-    books.ledger.refund(other)
+    books.ledger.refund(other, PROVIDER_FAILED)
     assert books.balance() == 7
 
 
@@ -239,7 +240,7 @@ def test_a_passed_deadline_refuses_before_anything_is_written(books: Books) -> N
     for act in (
         lambda: books.reserve(deadline=expired()),
         lambda: books.ledger.complete(reservation, IMAGE_URL, expired()),
-        lambda: books.ledger.refund(reservation, expired()),
+        lambda: books.ledger.refund(reservation, PROVIDER_FAILED, expired()),
     ):
         with pytest.raises(Unavailable):
             act()
@@ -265,7 +266,7 @@ def test_every_time_is_the_servers(books: Books) -> None:
     completed, failed = books.reserve(price=1), books.reserve(price=1)
     books.clock.forward(5)
     books.ledger.complete(completed, IMAGE_URL)
-    books.ledger.refund(failed)
+    books.ledger.refund(failed, PROVIDER_FAILED)
     for reservation in (completed, failed):
         stored = books.fields(reservation.document.path)
         assert (stored["createdAt"] - began) < timedelta(milliseconds=1)
@@ -294,7 +295,7 @@ def test_a_failed_generation_of_a_deleted_account_says_so(books: Books) -> None:
     reservation = books.reserve()
     books.store.remove("users/ann")
     with pytest.raises(UserNotFound):
-        books.ledger.refund(reservation)
+        books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.fields(reservation.document.path)["failure"] == "ACCOUNT_DELETED"
     assert "users/ann" not in books.store.everything()
 
@@ -313,7 +314,7 @@ def test_an_account_that_was_opened_anew_gets_its_refund(books: Books) -> None:
 def test_each_change_of_state_is_logged_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
     """Each event names the request and its user, never the prompt."""
     books.ledger.complete(books.reserve(prompt="a secret garden"), IMAGE_URL)
-    books.ledger.refund(books.reserve())
+    books.ledger.refund(books.reserve(), PROVIDER_FAILED)
     books.reserve()
     books.clock.forward(LEASE_SECONDS + 1)
     books.ledger.release_expired()

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from credits.accounts import open_account
+from credits.documents import PROVIDER_FAILED
 from credits.grants import Grants
 from credits.ledger import Ledger
 from credits.orders import Order
-from credits.reservations import Purchase, Reservation, Settled
+from credits.reservations import Completed, Purchase, Refunded, Reservation
 from errors import (
     GenerationFailed,
     IdempotencyInFlight,
@@ -110,7 +111,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self._lose_one_commit(lost)
         bought = self.requests[reservation.request_id]
         try:
-            self.books.ledger.refund(reservation)
+            self.books.ledger.refund(reservation, PROVIDER_FAILED)
         except UserNotFound:
             assert bought.status == "pending"
             assert bought.user_id not in self.balances
@@ -249,15 +250,13 @@ class LedgerMachine(RuleBasedStateMachine):
         except IdempotencyInFlight:
             assert self._earlier(user_id, used_key).status == "pending"
         else:
-            if isinstance(outcome, Settled):
-                earlier = self._earlier(user_id, used_key)
-                assert earlier.status == ("failed" if outcome.image_url is None else "completed")
-                # The answer of a failed request has no balance.
-                assert outcome.balance_after_credits == (
-                    0 if outcome.image_url is None else earlier.balance_after_credits
-                )
-            else:
+            if isinstance(outcome, Reservation):
                 return self._bought(outcome, user_id, used_key, cost)
+            earlier = self._earlier(user_id, used_key)
+            if isinstance(outcome, Refunded):
+                assert earlier.status == "failed"
+            if isinstance(outcome, Completed):
+                assert (earlier.status, earlier.balance_after_credits) == ("completed", outcome.balance_after_credits)
         return multiple()
 
     def _bought(self, reservation: Reservation, user_id: str, key: str, cost: int) -> Reservation:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from credits.documents import PROVIDER_FAILED
 from credits.reservations import FORGOTTEN_AFTER, Reservation
 from errors import IdempotencyInFlight, TooManyPending
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, PURCHASE, Books
@@ -47,7 +48,7 @@ def test_each_end_makes_room(books: Books, end: str) -> None:
     if end == "complete":
         books.ledger.complete(first, IMAGE_URL)
     elif end == "refund":
-        books.ledger.refund(first)
+        books.ledger.refund(first, PROVIDER_FAILED)
     else:
         books.clock.forward(LEASE_SECONDS + 1)
         books.ledger.release_expired()

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from grpc import StatusCode
 
+from credits.documents import PROVIDER_FAILED
 from credits.keys import id_for_key
-from credits.reservations import Reservation, Settled
+from credits.reservations import Completed, Refunded, Reservation
 from errors import (
     BrokenDocument,
     IdempotencyInFlight,
@@ -65,12 +66,14 @@ def test_a_key_replays_how_its_first_request_ended(books: Books, ends: str) -> N
     if ends == "completed":
         books.ledger.complete(first, IMAGE_URL)
     else:
-        books.ledger.refund(first)
+        books.ledger.refund(first, PROVIDER_FAILED)
     books.reserve()
     before = books.store.everything()
     again = books.ledger.reserve(PURCHASE, "key", 3)
-    completed = ends == "completed"
-    assert again == Settled(first.request_id, 3, 7 if completed else 0, IMAGE_URL if completed else None)
+    if ends == "completed":
+        assert again == Completed(first.request_id, 3, 7, IMAGE_URL)
+    else:
+        assert again == Refunded(first.request_id, 3, PROVIDER_FAILED)
     assert books.store.everything() == before
 
 
@@ -79,7 +82,7 @@ def test_a_replay_needs_no_price(books: Books, price: int | InvalidRequest | Una
     """The answer stays the same if the option was withdrawn, the catalog is empty, or the price has changed."""
     books.ledger.complete(books.reserve("key"), IMAGE_URL)
     again = books.ledger.reserve(PURCHASE, "key", price)
-    assert isinstance(again, Settled)
+    assert isinstance(again, Completed)
     assert (again.cost_credits, again.image_url) == (3, IMAGE_URL)
 
 
@@ -105,9 +108,9 @@ def test_a_replay_needs_no_balance(books: Books) -> None:
     """The first answer is given again even if the user's balance was deleted or broken since."""
     books.ledger.complete(books.reserve("key"), IMAGE_URL)
     books.add_user("ann", "many")
-    assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Settled)
+    assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Completed)
     books.store.remove("users/ann")
-    assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Settled)
+    assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Completed)
 
 
 def test_a_key_in_flight_is_told_so(books: Books) -> None:
@@ -247,7 +250,7 @@ def test_the_opening_purchase_is_replayed_with_its_balance(empty: Books) -> None
     """The replay needs no sign-up credits and opens nothing."""
     empty.ledger.complete(empty.reserve("key", signup_credits=SIGNUP), IMAGE_URL)
     again = empty.ledger.reserve(PURCHASE, "key", 3, SIGNUP)
-    assert again == Settled(id_for_key("ann", "key"), 3, SIGNUP - 3, IMAGE_URL)
+    assert again == Completed(id_for_key("ann", "key"), 3, SIGNUP - 3, IMAGE_URL)
 
 
 @pytest.mark.parametrize("code", [StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNKNOWN])
@@ -300,8 +303,7 @@ def test_a_failed_request_is_replayed_although_its_deduction_is_broken() -> None
     books = Books()
     books.add_user()
     reservation = books.reserve("k")
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     books.change(f"users/ann/transactions/{reservation.request_id}-deduction", balanceAfter=None)
     outcome = books.ledger.reserve(PURCHASE, "k", 3)
-    assert isinstance(outcome, Settled)
-    assert outcome.image_url is None
+    assert outcome == Refunded(reservation.request_id, 3, PROVIDER_FAILED)

@@ -3,6 +3,7 @@
 import pytest
 from grpc import StatusCode
 
+from credits.documents import PROVIDER_FAILED
 from credits.keys import id_for_key
 from credits.orders import Order
 from credits.revocations import Revoked
@@ -53,7 +54,7 @@ def test_credits_in_flight_are_not_taken(books: Books) -> None:
     """What a pending request has taken comes back to the user if it fails."""
     reservation = books.reserve()
     assert books.revocations.revoke(revocation(10)).missing_credits == 3
-    books.ledger.refund(reservation)
+    books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.balance() == 3
     assert books.audit.of_user("ann").violations == []
 

@@ -2,11 +2,20 @@
 
 import pytest
 
-from images.model import MAX_URL_LENGTH, ImageOrder, ModelFailed, generate_image
+from images.model import (
+    MAX_URL_LENGTH,
+    ImageOrder,
+    ModelFailed,
+    PictureBytes,
+    PictureUrl,
+    ProviderFailed,
+    TimedOut,
+    generate_image,
+)
 from store import NO_DEADLINE, Deadline
 from tests.support.builders import IMAGE_URL, FakeModel, Stopwatch, expired
 
-ORDER = ImageOrder("r1", "anime", "neon", "512x512", None)
+ORDER = ImageOrder("r1", "attempt", "anime", "neon", "512x512", None)
 
 
 def test_an_image_is_its_url() -> None:
@@ -17,7 +26,7 @@ def test_an_image_is_its_url() -> None:
         seen.append((order, deadline))
         return IMAGE_URL
 
-    assert generate_image(FakeModel(act), ORDER, NO_DEADLINE) == IMAGE_URL
+    assert generate_image(FakeModel(act), ORDER, NO_DEADLINE) == PictureUrl(IMAGE_URL)
     assert seen == [(ORDER, NO_DEADLINE)]
 
 
@@ -52,13 +61,26 @@ def test_a_models_own_failure_is_passed_on() -> None:
 def test_what_cannot_be_stored_as_a_url_is_a_failure(url: object) -> None:
     """Firestore would refuse some of these, and a paid request would stay pending."""
     with pytest.raises(ModelFailed):
-        generate_image(FakeModel(lambda order, deadline: url), ORDER, NO_DEADLINE)  # type: ignore[arg-type,return-value]
+        generate_image(FakeModel(lambda order, deadline: PictureUrl(url)), ORDER, NO_DEADLINE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("made", [None, 5, b"bytes", ["https://image"]])
+def test_what_is_no_picture_is_a_failure(made: object) -> None:
+    """Whatever a model of somebody else's gives."""
+    with pytest.raises(ProviderFailed):
+        generate_image(FakeModel(lambda order, deadline: made), ORDER, NO_DEADLINE)  # type: ignore[arg-type,return-value]
+
+
+def test_bytes_are_passed_on() -> None:
+    """They are checked later, where they are kept."""
+    made = PictureBytes(b"?", "image/png")
+    assert generate_image(FakeModel(lambda order, deadline: made), ORDER, NO_DEADLINE) is made
 
 
 def test_the_longest_url_is_accepted() -> None:
     """The limit itself is within it."""
     url = "x" * MAX_URL_LENGTH
-    assert generate_image(FakeModel(lambda order, deadline: url), ORDER, NO_DEADLINE) == url
+    assert generate_image(FakeModel(lambda order, deadline: url), ORDER, NO_DEADLINE) == PictureUrl(url)
 
 
 def test_an_image_that_comes_after_the_deadline_is_a_failure() -> None:
@@ -69,7 +91,7 @@ def test_an_image_that_comes_after_the_deadline_is_a_failure() -> None:
         stopwatch.forward(11)
         return IMAGE_URL
 
-    with pytest.raises(ModelFailed):
+    with pytest.raises(TimedOut):
         generate_image(FakeModel(slowly), ORDER, Deadline.after(10, stopwatch))
-    with pytest.raises(ModelFailed):
+    with pytest.raises(TimedOut):
         generate_image(FakeModel(lambda order, deadline: IMAGE_URL), ORDER, expired())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import config
 import services
-from credits.documents import DEDUCTION, REFUND
+from credits.documents import DEDUCTION, PROVIDER_FAILED, REFUND
 from credits.ledger import Ledger
 from credits.reservations import Reservation
 from errors import GenerationFailed
@@ -80,7 +80,9 @@ class Shop:
         def end() -> None:
             # The sweep may have been faster.
             with suppress(GenerationFailed):
-                ledger.complete(reservation, IMAGE_URL) if bought.succeeds else ledger.refund(reservation)
+                ledger.complete(reservation, IMAGE_URL) if bought.succeeds else ledger.refund(
+                    reservation, PROVIDER_FAILED
+                )
 
         if bought.seconds is not None:
             self.plan(bought.at + timedelta(seconds=bought.seconds), end)

@@ -1,0 +1,61 @@
+"""What a handler is called with, and what it may answer. No HTTP."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from errors import PermissionDenied
+from store import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. `user_id` is None for a caller without a token."""
+
+    user_id: str | None = None
+    is_admin: bool = False
+
+    def may_act_for(self, user_id: str) -> bool:
+        """Users act for themselves, admins for everybody."""
+        return self.is_admin or user_id == self.user_id
+
+    def must_act_for(self, user_id: str) -> None:
+        """Raises PermissionDenied if the caller may not act for this user."""
+        if not self.may_act_for(user_id):
+            raise PermissionDenied("Only an admin may use another user's account.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, and when the answer must be there."""
+
+    caller: Caller
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """A 200 answer in JSON."""
+
+    reply: BaseModel
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A 200 answer that is not JSON."""
+
+    text: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A 200 answer that is a PNG, drawn unless the client has it already. The same `etag` means the same bytes."""
+
+    etag: str
+    draw: Callable[[], bytes]
+
+
+Answer = Ok | Text | Drawn
