@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from credits.audit import Audit, Audited
-from errors import Unavailable
-from project_client import project_store
-from store import DEFAULT_DATABASE, StoreError
+from project_client import project_store, said_in_one_line
+from store import DEFAULT_DATABASE
 
 
 def main() -> int:
@@ -27,12 +26,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     audit = Audit(project_store(options.project, options.database), options.grace_seconds)
-    try:
+    with said_in_one_line():
         return report([audit.of_user(options.user)] if options.user else counted(audit.of_all_users()))
-    except Unavailable as error:
-        sys.exit(error.message)
-    except StoreError as error:
-        sys.exit(error.advice or str(error.code))
 
 
 def report(audited: Iterable[Audited]) -> int:

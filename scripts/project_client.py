@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from google.auth.exceptions import DefaultCredentialsError
 
-from store import Store, connect
+from errors import Unavailable
+from store import Store, StoreError, connect
 
 
 def project_store(project: str, database: str) -> Store:
@@ -17,6 +20,17 @@ def project_store(project: str, database: str) -> Store:
     except DefaultCredentialsError:
         exit_without_credentials("FIRESTORE_EMULATOR_HOST=127.0.0.1:8080")
     return Store(lambda: connection)
+
+
+@contextmanager
+def said_in_one_line() -> Iterator[None]:
+    """Ends the script with what the operator has to do if Firestore does not answer or refuses."""
+    try:
+        yield
+    except Unavailable as error:
+        sys.exit(error.message)
+    except StoreError as error:
+        sys.exit(error.advice or str(error.code))
 
 
 def reach_emulators() -> None:

@@ -18,7 +18,7 @@ from credits import documents
 from credits.grants import Grants
 from credits.orders import Order
 from errors import IdempotencyMismatch
-from project_client import project_store
+from project_client import project_store, said_in_one_line
 from services import new_id
 from store import DEFAULT_DATABASE, Commit, Store, Write
 
@@ -37,10 +37,11 @@ def main() -> None:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
     store = project_store(options.project, options.database)
-    load_catalog(store, seed)
-    print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
-    if options.users:
-        load_users(store, seed["users"])
+    with said_in_one_line():
+        load_catalog(store, seed)
+        print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
+        if options.users:
+            load_users(store, seed["users"])
     if options.accounts:
         load_accounts(options.project, seed["users"])
 
