@@ -50,7 +50,9 @@ def opened_at(server: FunctionServer, url: str) -> str:
     return f"{server.url}/{path}"
 
 
-def test_every_purchase_opens_as_its_picture(bought: Callable[..., str]) -> None:
+def test_every_purchase_opens_as_its_picture(
+    bought: Callable[..., str], record_property: Callable[[str, object], None]
+) -> None:
     """In each combination on offer: a PNG of the ordered size with its mark, and the same bytes the second time."""
     opened = 0
     wanted = itertools.islice(itertools.cycle([*COMBINATIONS]), 0, None, PICTURES_STRIDE)
@@ -64,7 +66,7 @@ def test_every_purchase_opens_as_its_picture(bought: Callable[..., str]) -> None
         assert MARK in first.content
         assert first.content == again.content
         opened += 1
-    print(f"{opened} of {PICTURES} purchases opened as pictures")
+    record_property("figure", f"pictures: {opened} of {PICTURES} purchases opened, each with its mark")
 
 
 def test_a_picture_is_kept_for_good(bought: Callable[..., str]) -> None:
