@@ -77,6 +77,7 @@ def test_the_readmes_examples_give_the_documented_answers(base: str, imported: P
     examples = curl_examples(ROOT / "README.md")
     answers = {name: example.run(base, tmp_path) for name, example in examples.items()}
     assert [*answers] == [
+        "getCatalog",
         "createGenerationRequest",
         "picture.png",
         "getUserCredits",

@@ -224,6 +224,7 @@ def test_main_loads_no_report_and_no_picture_library() -> None:
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "credits.ledger" in loaded
     assert not {name for name in loaded if _unit(name) in ("reporting", "PIL", "scipy", "numpy")}
+    assert "google.cloud.storage" not in loaded
 
 
 def test_nothing_sets_an_environment_variable() -> None:
