@@ -37,6 +37,9 @@ MODEL_A = StringParam(
     "MODEL_A", default="simulated", description="What runs model-a: simulated, gemini:<model> or openai:<model>"
 )
 MODEL_B = StringParam("MODEL_B", default="simulated", description="What runs model-b, likewise")
+STORAGE_BUCKET = StringParam(
+    "STORAGE_BUCKET", default="", description="Bucket that real models' pictures are kept in; or nothing: the project's"
+)
 API_BASE_URL = StringParam(
     "API_BASE_URL", default="", description="Public address of the functions, if it is not Google's own; or nothing"
 )
@@ -72,6 +75,7 @@ PARAMS: tuple[Param[Any], ...] = (
     MAX_PENDING_PER_USER,
     MODEL_A,
     MODEL_B,
+    STORAGE_BUCKET,
     API_BASE_URL,
     ALLOWED_ORIGINS,
     FIRESTORE_DATABASE,
@@ -87,6 +91,8 @@ MODELS = {"model-a": MODEL_A, "model-b": MODEL_B}
 _N = TypeVar("_N", int, float)
 
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
+# An address, unlike the others.
+STORAGE_URL = "STORAGE_EMULATOR_HOST"
 # The Emulator UI's pages may call the functions in the emulator.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 # One way to write a number, which Python, the CLI and the server read as the same: gunicorn refuses 016, the CLI 1_000.
@@ -95,6 +101,8 @@ _NUMBER: Mapping[type, str] = {int: r"0|[1-9][0-9]*", float: r"(0|[1-9][0-9]*)(\
 _DATABASE = r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _MODEL_WORDS = "simulated, gemini:<model> or openai:<model>"
 _MODEL = r"simulated|(gemini|openai):[a-z0-9][a-z0-9._-]{0,62}"
+# https://cloud.google.com/storage/docs/buckets#naming
+_BUCKET = r"([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])?"
 _REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
 # As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
@@ -128,6 +136,8 @@ class Settings:
     signup_credits: int
     max_pending_per_user: int
     models: Mapping[str, str]
+    bucket: str
+    storage_emulator_url: str
     api_base_url: str
     allowed_origins: Sequence[str]
     report_webhook_url: str
@@ -146,6 +156,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
     require_auth = reader.switch(REQUIRE_AUTH)
     project = environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None
+    models = {name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()}
     region = reader.matching(REGION, _REGION, "the name of a region, like europe-west1")
     settings = Settings(
         project=project,
@@ -167,7 +178,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
         signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
         max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
-        models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
+        models=models,
+        bucket=reader.bucket(has_real_models=any(model != "simulated" for model in models.values())),
+        storage_emulator_url=environ.get(STORAGE_URL, ""),
         api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.webhook(in_emulator),
@@ -208,6 +221,8 @@ def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterat
             f"{AUTH_HOST} must not be set without {FIRESTORE_HOST}: "
             "the Auth emulator's tokens are unsigned, and anybody can make one"
         )
+    if environ.get(STORAGE_URL):
+        yield f"{STORAGE_URL} must not be set without {FIRESTORE_HOST}: pictures that were paid for would be lost"
 
 
 def _own_address(project: str | None, region: str, in_emulator: bool) -> str:
@@ -253,6 +268,17 @@ class _Reader:
             self._problems.append(f"{param.name} must be empty or an address that begins with https://, not {url!r}")
         return url
 
+    def bucket(self, has_real_models: bool) -> str:
+        """The bucket for pictures: the one that is named; or, if real models need one, the project's default bucket."""
+        bucket = self.matching(STORAGE_BUCKET, _BUCKET, "empty or the name of a bucket, without gs://")
+        # An emulator's default bucket is only a name, unless the Storage emulator runs.
+        if has_real_models and not bucket and (STORAGE_URL in self._environ or FIRESTORE_HOST not in self._environ):
+            bucket = _default_bucket(self._environ.get("FIREBASE_CONFIG", ""))
+        if has_real_models and not bucket:
+            wanted = "the bucket that real models' pictures are kept in"
+            self._problems.append(f"{STORAGE_BUCKET.name} must name {wanted}: no default bucket was found")
+        return bucket
+
     def origins(self) -> list[str]:
         """The origins listed; each must be written as browsers send it, or it would match no page."""
         found = [each.strip() for each in self._raw(ALLOWED_ORIGINS).split(",") if each.strip()]
@@ -284,6 +310,12 @@ class _Reader:
 
     def _raw(self, param: Param[Any]) -> str:
         return self._environ.get(param.name, written(param.default))
+
+
+def _default_bucket(firebase_config: str) -> str:
+    """The project's bucket, as the CLI tells the functions: https://firebase.google.com/docs/functions/config-env."""
+    found = re.search(r'"storageBucket":\s*"([^"]+)"', firebase_config)
+    return found[1] if found else ""
 
 
 def written(default: Any) -> str:

@@ -21,6 +21,7 @@ from credits.reservations import Completed, Purchase, Refunded, Reservation
 from credits.revocations import Revocations
 from errors import (
     ApiError,
+    BrokenDocument,
     GenerationFailed,
     ReportNotFound,
     Unavailable,
@@ -28,7 +29,8 @@ from errors import (
 )
 from images import simulated
 from images.catalog import CatalogCache
-from images.model import ImageModel, ImageOrder, ModelFailed, Picture, PictureUrl, ProviderFailed, generate_image
+from images.keeping import PictureKey, Pictures
+from images.model import ImageModel, ImageOrder, ModelFailed, generate_image
 from schemas import replies, requests
 from schemas.fields import page_token
 from schemas.report import report_reply
@@ -53,6 +55,7 @@ class Services:
     history: History
     open_account: Callable[[str, int, Deadline], None]
     models: Mapping[str, ImageModel]
+    pictures: Pictures
     new_id: Callable[[], str]
     settling_seconds: float
     signup_credits: int
@@ -84,7 +87,12 @@ def _buy(order: requests.GenerationOrder, key: str, call: Call, services: Servic
     if isinstance(outcome, Completed):
         return Ok(_bought(outcome, outcome.image_url), is_replay=True)
     image_url = _generated_or_refunded(order, outcome, image_deadline, services)
-    services.ledger.complete(outcome, image_url, call.deadline)
+    try:
+        services.ledger.complete(outcome, image_url, call.deadline)
+    except (GenerationFailed, BrokenDocument):
+        # Somebody else ended the request first, and nobody will ever be told this URL.
+        services.pictures.discard(_picture_key(outcome))
+        raise
     return Ok(_bought(outcome, image_url))
 
 
@@ -95,10 +103,11 @@ def _generated_or_refunded(
         reservation.request_id, reservation.attempt_id, order.style, order.color, order.size, order.prompt
     )
     try:
-        return _kept(generate_image(services.models[order.model], image_order, image_deadline))
+        picture = generate_image(services.models[order.model], image_order, image_deadline)
+        return services.pictures.url_of(picture, _picture_key(reservation), image_deadline)
     except ModelFailed as error:
         # No deadline: the credits must go back even if a slow model has used up the request's time.
-        services.ledger.refund(reservation, error.failure)
+        services.ledger.refund(reservation, error.failure, leaves_picture=error.leaves_picture)
         raise GenerationFailed(
             reservation.cost_credits,
             reservation.request_id,
@@ -108,10 +117,8 @@ def _generated_or_refunded(
         ) from error
 
 
-def _kept(picture: Picture) -> str:
-    if isinstance(picture, PictureUrl):
-        return picture.url
-    raise ProviderFailed("There is no place to keep a picture.")
+def _picture_key(reservation: Reservation) -> PictureKey:
+    return PictureKey(reservation.user_id, reservation.request_id, reservation.attempt_id)
 
 
 def _bought(outcome: Reservation | Completed, image_url: str) -> replies.GenerationReply:
@@ -221,12 +228,13 @@ def describe_api(query: requests.NoQuery, call: Call, services: Services) -> Tex
 
 
 def release_expired_reservations(services: Services) -> None:
-    """Refunds every reservation that is pending past its lease.
+    """Refunds every reservation that is pending past its lease, then deletes the pictures that failed requests left.
 
     Raises:
         Unavailable: Firestore did not answer, so that the scheduler tries again.
     """
     services.ledger.release_expired()
+    services.pictures.delete_leftovers()
 
 
 def make_scheduled_report(schedule_time: datetime, services: Services) -> None:

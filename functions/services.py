@@ -17,6 +17,7 @@ from credits.ledger import Ledger
 from credits.revocations import Revocations
 from handlers import Services
 from images.catalog import CatalogCache
+from images.keeping import FileStore, Pictures
 from images.model import ImageModel
 from store import RetryPolicy, Store
 
@@ -43,6 +44,7 @@ def build(
     connect: Callable[[], store.Connection] | None = None,
     policy: RetryPolicy | None = None,
     models: Mapping[str, ImageModel] | None = None,
+    files: FileStore | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     ledger_type: type[Ledger] = Ledger,
 ) -> Services:
@@ -53,6 +55,7 @@ def build(
         connect: makes the connection to Firestore, the settings' own unless given.
         policy: how long a step tries and pauses.
         models: the image models by name, those of the settings unless given.
+        files: where the files of models are kept, the settings' bucket unless given.
         monotonic: gives seconds.
         ledger_type: for tests that break it on purpose.
     """
@@ -61,14 +64,16 @@ def build(
     # The system's randomness: a worker that was forked from another would repeat its sequence.
     uniform = random.SystemRandom().random
     models = models or {name: _model(name, choice, settings, uniform) for name, choice in settings.models.items()}
+    files = files or _files(settings)
     return Services(
         catalog=CatalogCache(firestore, [*models], settings.catalog_ttl_seconds, monotonic),
-        ledger=ledger_type(firestore, new_id, settings.lease_seconds, settings.max_pending_per_user),
+        ledger=ledger_type(firestore, new_id, settings.lease_seconds, settings.max_pending_per_user, files is not None),
         grants=Grants(firestore, new_id),
         revocations=Revocations(firestore, new_id),
         history=History(firestore),
         open_account=partial(open_account, firestore),
         models=models,
+        pictures=Pictures(firestore, files),
         new_id=new_id,
         settling_seconds=settings.timeout_seconds * SETTLING_SHARE,
         signup_credits=settings.signup_credits,
@@ -78,6 +83,15 @@ def build(
 
 def _model(name: str, choice: str, settings: Settings, uniform: Callable[[], float]) -> ImageModel:
     return SimulatedModel(name, settings.api_base_url, settings.ai_failure_rate, uniform)
+
+
+def _files(settings: Settings) -> FileStore | None:
+    if not settings.bucket:
+        return None
+    # Who only simulates does not pay for loading Google's client.
+    from images.storage import PictureStore, StoredAt  # noqa: PLC0415
+
+    return PictureStore(StoredAt(settings.project, settings.bucket, settings.storage_emulator_url), new_id)
 
 
 def _reporting(settings: Settings, connect: Callable[[], store.Connection], firestore: Store) -> "Reporting":

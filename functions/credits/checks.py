@@ -17,6 +17,7 @@ from credits.documents import (
     GRANT,
     GRANTS,
     PENDING,
+    PICTURE_TO_DELETE,
     REFUND,
     REVOCATION,
     SIGNS,
@@ -175,6 +176,8 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
         yield f"{request.path}: is completed without an image"
     if status == FAILED and data.get("imageUrl"):
         yield f"{request.path}: failed and has an image"
+    if PICTURE_TO_DELETE in data and (status != FAILED or data[PICTURE_TO_DELETE] is not True):
+        yield f"{request.path}: {PICTURE_TO_DELETE} is wrong"
     if status == PENDING:
         if not isinstance(lease, datetime):
             yield f"{request.path}: is pending without a lease"

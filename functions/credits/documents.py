@@ -29,11 +29,13 @@ STATUSES = (PENDING, COMPLETED, FAILED)
 DEDUCTION, REFUND, GRANT, REVOCATION = "deduction", "refund", "grant", "revocation"
 # What an entry of each type does to the balance.
 SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1, REVOCATION: -1}
-# Why a request failed: the model gave no picture ...
+# Why a request failed: there is no picture, or nowhere to keep it ...
 REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", "TIMED_OUT"
-PROVIDER_FAILED = "PROVIDER_FAILED"
+PROVIDER_FAILED, STORAGE_FAILED = "PROVIDER_FAILED", "STORAGE_FAILED"
 # ... or the ledger ended it. GENERATION_FAILED stands for all of a model's failures in older requests.
 LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DELETED", "GENERATION_FAILED"
+# On a failed request that may have left a picture in the bucket.
+PICTURE_TO_DELETE = "pictureToDelete"
 
 MAX_USER_ID_LENGTH = 128
 # The UTC day on which the week of a report ends; a manual report carries the time too.
@@ -194,6 +196,14 @@ def user_id(request: Document) -> str:
     if not is_user_id(user_id):
         raise BrokenDocument(request.path, "userId must be a user id")
     return str(user_id)
+
+
+def attempt_id(request: Document) -> str:
+    """The id of the attempt that reserved the credits; nobody can guess it."""
+    attempt_id = existing(request).get("attemptId")
+    if not isinstance(attempt_id, str) or not attempt_id:
+        raise BrokenDocument(request.path, "attemptId must be a text")
+    return attempt_id
 
 
 def leases(in_flight: Document) -> Mapping[str, Any]:

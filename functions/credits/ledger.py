@@ -15,7 +15,7 @@ from typing import Any
 
 import logs
 from credits import documents, keys, movements
-from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, LEASE_EXPIRED, PENDING, REFUND
+from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, LEASE_EXPIRED, PENDING, PICTURE_TO_DELETE, REFUND
 from credits.reservations import Outcome, Purchase, Reservation, ReservationPlan
 from errors import ApiError, GenerationFailed, Internal, UserNotFound
 from store import (
@@ -50,14 +50,23 @@ class Release:
 class Ledger:
     """Reserves, completes, refunds and releases.
 
-    `new_id` gives unique ids that nobody can guess. Every time is the server's: instances' clocks differ.
+    `new_id` gives unique ids that nobody can guess. Every time is the server's: instances' clocks differ. With
+    `keeps_pictures`, whoever reserved and did not come back may have left a picture in the bucket.
     """
 
-    def __init__(self, store: Store, new_id: Callable[[], str], lease_seconds: float, max_pending: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        new_id: Callable[[], str],
+        lease_seconds: float,
+        max_pending: int,
+        keeps_pictures: bool = False,
+    ) -> None:
         self._store = store
         self._new_id = new_id
         self._lease = timedelta(seconds=lease_seconds)
         self._max_pending = max_pending
+        self._keeps_pictures = keeps_pictures
 
     def reserve(
         self,
@@ -119,8 +128,16 @@ class Ledger:
         self._store.transact([path], plan, deadline, known={path: reservation.document})
         _log("generation completed", path, reservation.user_id, credits=reservation.cost_credits)
 
-    def refund(self, reservation: Reservation, failure: str, deadline: Deadline = NO_DEADLINE) -> None:
+    def refund(
+        self,
+        reservation: Reservation,
+        failure: str,
+        deadline: Deadline = NO_DEADLINE,
+        leaves_picture: bool = False,
+    ) -> None:
         """Ends a reservation whose generation failed, and says why: the credits go back, once.
+
+        With `leaves_picture`, the request is marked in the same commit, so that a sweep deletes its picture.
 
         Raises:
             UserNotFound: the account was deleted meanwhile, and its credits with it.
@@ -128,7 +145,7 @@ class Ledger:
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         path, user_id = reservation.document.path, reservation.user_id
-        if self._refund(path, user_id, failure, lambda request: True, deadline) == ACCOUNT_DELETED:
+        if self._refund(path, user_id, failure, lambda request: True, leaves_picture, deadline) == ACCOUNT_DELETED:
             raise UserNotFound()
 
     def release_expired(self) -> Release:
@@ -163,6 +180,7 @@ class Ledger:
         user_id: str,
         failure: str,
         is_due: Callable[[Document], bool],
+        leaves_picture: bool,
         deadline: Deadline = NO_DEADLINE,
     ) -> str | None:
         """Fails the request and gives its credits back, if it is still pending and due.
@@ -182,6 +200,9 @@ class Ledger:
                 movement = movements.of_request(request.id, REFUND, documents.cost(request))
                 giving_back, outcome = movements.writes(user, documents.balance(user), [movement]), failure
             fields = {"status": FAILED, "failure": outcome, "updatedAt": COMMIT_TIME}
+            if leaves_picture:
+                # Not before this commit: until then a completion could still sell it.
+                fields[PICTURE_TO_DELETE] = True
             return Commit([*_end(request, user_id, fields), *giving_back], lambda versions: outcome)
 
         outcome = self._store.transact([request_path, user_path, entry_path], plan, deadline, turn=user_id)
@@ -196,7 +217,9 @@ class Ledger:
             return isinstance(lease, datetime) and lease <= request.read_at
 
         try:
-            return self._refund(document.path, documents.user_id(document), LEASE_EXPIRED, is_due) == LEASE_EXPIRED
+            user_id = documents.user_id(document)
+            outcome = self._refund(document.path, user_id, LEASE_EXPIRED, is_due, self._keeps_pictures)
+            return outcome == LEASE_EXPIRED
         except Internal as error:
             problem = error.log_fields
         # The boundary of one reservation: an error in it must not keep the credits of the others.

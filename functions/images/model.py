@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from credits.documents import PROVIDER_BUSY, PROVIDER_FAILED, REFUSED_CONTENT, TIMED_OUT
+from credits.documents import PROVIDER_BUSY, PROVIDER_FAILED, REFUSED_CONTENT, STORAGE_FAILED, TIMED_OUT
 from store import Deadline
 
 MAX_URL_LENGTH = 2_048
@@ -57,9 +57,11 @@ class ModelFailed(Exception):
     """There is no picture. The message goes to the log: it must not quote the prompt, the provider or a key.
 
     `failure` is stored with the request and told to the client. `retry_after_seconds` is what the provider asks for.
+    `leaves_picture`: there may be a file that nobody will ever ask for.
     """
 
     failure: ClassVar[str] = PROVIDER_FAILED
+    leaves_picture = False
 
     def __init__(self, message: str, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
@@ -86,6 +88,16 @@ class TimedOut(ModelFailed):
 
 class ProviderFailed(ModelFailed):
     """Anything else: the provider's fault, or what it sent is not a picture."""
+
+
+class StorageFailed(ModelFailed):
+    """The picture could not be kept, as far as is known. The message says what an operator has to do."""
+
+    failure = STORAGE_FAILED
+
+    def __init__(self, message: str, *, leaves_picture: bool = False) -> None:
+        super().__init__(message)
+        self.leaves_picture = leaves_picture
 
 
 def generate_image(model: ImageModel, order: ImageOrder, deadline: Deadline) -> Picture:
