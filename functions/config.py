@@ -156,7 +156,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
     require_auth = reader.switch(REQUIRE_AUTH)
     project = environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None
-    models = {name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()}
     region = reader.matching(REGION, _REGION, "the name of a region, like europe-west1")
     settings = Settings(
         project=project,
@@ -178,8 +177,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
         signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
         max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
-        models=models,
-        bucket=reader.bucket(has_real_models=any(model != "simulated" for model in models.values())),
+        models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
+        bucket=reader.bucket(),
         storage_emulator_url=environ.get(STORAGE_URL, ""),
         api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
@@ -268,13 +267,14 @@ class _Reader:
             self._problems.append(f"{param.name} must be empty or an address that begins with https://, not {url!r}")
         return url
 
-    def bucket(self, has_real_models: bool) -> str:
+    def bucket(self) -> str:
         """The bucket for pictures: the one that is named; or, if real models need one, the project's default bucket."""
         bucket = self.matching(STORAGE_BUCKET, _BUCKET, "empty or the name of a bucket, without gs://")
         # An emulator's default bucket is only a name, unless the Storage emulator runs.
-        if has_real_models and not bucket and (STORAGE_URL in self._environ or FIRESTORE_HOST not in self._environ):
+        is_wanted = not bucket and any(self._raw(model) != "simulated" for model in MODELS.values())
+        if is_wanted and (STORAGE_URL in self._environ or FIRESTORE_HOST not in self._environ):
             bucket = _default_bucket(self._environ.get("FIREBASE_CONFIG", ""))
-        if has_real_models and not bucket:
+        if is_wanted and not bucket:
             wanted = "the bucket that real models' pictures are kept in"
             self._problems.append(f"{STORAGE_BUCKET.name} must name {wanted}: no default bucket was found")
         return bucket

@@ -25,6 +25,7 @@ CACHE_CONTROL = "public, max-age=31536000, immutable"
 TOKEN_METADATA = "firebaseStorageDownloadTokens"
 DOWNLOADS_URL = "https://firebasestorage.googleapis.com"
 MAX_SECONDS = 60.0
+DELETE_SECONDS = 10.0
 # One silent call leaves time for a second one.
 CALL_SHARE = 1 / 3
 # What an operator has to do. Each of these is a refusal, so that nothing was stored.
@@ -85,7 +86,12 @@ class PictureStore:
             pass
         except ERRORS as error:
             raise _storage_failed(error) from error
-        return self._download_url(key.object_name, token)
+        return self.url(key, token)
+
+    def url(self, key: PictureKey, token: str) -> str:
+        """The download URL, as Firebase's own SDK makes it: https://github.com/firebase/firebase-admin-node/pull/2036."""
+        host = self._place.emulator_url or DOWNLOADS_URL
+        return f"{host}/v0/b/{self._place.bucket}/o/{quote(key.object_name, safe='')}?alt=media&token={token}"
 
     def delete(self, key: PictureKey) -> None:
         """Deletes a picture, if there is one.
@@ -95,7 +101,8 @@ class PictureStore:
         """
         try:
             self._bucket().blob(key.object_name).delete(
-                timeout=MAX_SECONDS * CALL_SHARE, retry=DEFAULT_RETRY.with_timeout(MAX_SECONDS * (1 - CALL_SHARE))
+                timeout=DELETE_SECONDS * CALL_SHARE,
+                retry=DEFAULT_RETRY.with_timeout(DELETE_SECONDS * (1 - CALL_SHARE)),
             )
         except NotFound:
             pass
@@ -109,11 +116,6 @@ class PictureStore:
                 options = {"client_options": {"api_endpoint": url}, "use_auth_w_custom_endpoint": False} if url else {}
                 self._connected = Client(project=self._place.project, **options).bucket(self._place.bucket)
             return self._connected
-
-    def _download_url(self, object_name: str, token: str) -> str:
-        # As Firebase's own SDK makes it: https://github.com/firebase/firebase-admin-node/pull/2036
-        host = self._place.emulator_url or DOWNLOADS_URL
-        return f"{host}/v0/b/{self._place.bucket}/o/{quote(object_name, safe='')}?alt=media&token={token}"
 
 
 def _storage_failed(error: Exception) -> StorageFailed:

@@ -22,6 +22,7 @@ from credits.orders import Order
 from credits.reservations import Purchase, Reservation
 from credits.revocations import Revocations
 from errors import ApiError, Unauthenticated
+from images.keeping import FileStore
 from images.model import ImageModel, ImageOrder, Picture, PictureUrl
 from store import NO_DEADLINE, Commit, Deadline, RetryPolicy, Store, StoreError, Write
 from tests.support.memory import Hook, MemoryStore
@@ -184,7 +185,12 @@ class Backend:
     The catalog sells one image, ORDER, for 1 credit.
     """
 
-    def __init__(self, act: Callable[[ImageOrder, Deadline], Picture | str] | None = None, **environ: str) -> None:
+    def __init__(
+        self,
+        act: Callable[[ImageOrder, Deadline], Picture | str] | None = None,
+        files: FileStore | None = None,
+        **environ: str,
+    ) -> None:
         self.clock = Clock()
         self.stopwatch = Stopwatch()
         self.store = MemoryStore(self.clock, impatient(self.stopwatch))
@@ -198,6 +204,7 @@ class Backend:
             connect=self.store.connect,
             policy=impatient(self.stopwatch),
             models={"model-a": model},
+            files=files,
             monotonic=self.stopwatch,
         )
 

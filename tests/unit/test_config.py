@@ -76,6 +76,7 @@ def test_each_parameter_is_described_for_the_cli() -> None:
         ("REQUIRE_APP_CHECK", ["", "on"]),
         ("SIGNUP_CREDITS", ["-1", "1.5", "1000001"]),
         ("MAX_PENDING_PER_USER", ["0", "1001", "x"]),
+        ("STORAGE_BUCKET", ["gs://pictures", "Pictures", "a", "a/b", "-ab", " pictures"]),
         ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example", "null"]),
         (
             "FIRESTORE_DATABASE",
@@ -245,3 +246,47 @@ def test_the_project_comes_from_the_environment() -> None:
     """As the CLI and Cloud Run name it."""
     assert config.load({"GCLOUD_PROJECT": "demo-x"}).project == "demo-x"
     assert config.load({"GOOGLE_CLOUD_PROJECT": "demo-y", "GCLOUD_PROJECT": "demo-x"}).project == "demo-y"
+
+
+REAL_MODEL = {"MODEL_B": "gemini:gemini-2.5-flash-image"}
+CLI_TELLS = {"FIREBASE_CONFIG": '{"projectId":"shop","storageBucket":"shop.firebasestorage.app","locationId":""}'}
+STORAGE = {config.STORAGE_URL: "http://127.0.0.1:9199"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "bucket"),
+    [
+        ({}, ""),
+        (CLI_TELLS, ""),
+        ({"STORAGE_BUCKET": "mine"}, "mine"),
+        ({**REAL_MODEL, **CLI_TELLS}, "shop.firebasestorage.app"),
+        ({**REAL_MODEL, **CLI_TELLS, "STORAGE_BUCKET": "mine"}, "mine"),
+        ({**REAL_MODEL, **CLI_TELLS, **EMULATOR, **STORAGE}, "shop.firebasestorage.app"),
+        ({**REAL_MODEL, **EMULATOR, "STORAGE_BUCKET": "mine"}, "mine"),
+    ],
+)
+def test_real_models_have_a_bucket(environ: dict[str, str], bucket: str) -> None:
+    """The one that is named, or the project's; simulated models need none."""
+    settings = config.load(environ)
+    assert settings.bucket == bucket
+    assert settings.storage_emulator_url == environ.get(config.STORAGE_URL, "")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        REAL_MODEL,
+        {**REAL_MODEL, "FIREBASE_CONFIG": "/config.json"},
+        {**REAL_MODEL, "FIREBASE_CONFIG": '{"projectId":"shop","storageBucket":""}'},
+        {**REAL_MODEL, **CLI_TELLS, **EMULATOR},
+    ],
+)
+def test_real_models_without_a_bucket_are_refused(environ: dict[str, str]) -> None:
+    """An emulator's default bucket is only a name, unless the Storage emulator runs."""
+    assert "STORAGE_BUCKET must name the bucket that real models' pictures are kept in" in refused(environ)
+
+
+def test_pictures_that_were_paid_for_are_not_kept_in_an_emulator() -> None:
+    """With real data, an address of the Storage emulator is a mistake."""
+    assert config.STORAGE_URL in refused(STORAGE)
+    assert config.load({**EMULATOR, **STORAGE}).storage_emulator_url

@@ -16,6 +16,7 @@ from credits.orders import Order
 from schemas.requests import CreditsQuery, GenerationOrder, GenerationsQuery
 from store import NO_DEADLINE, Query
 from tests.support.builders import LEASE_SECONDS, ORDER, Backend
+from tests.support.files import MemoryFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -43,7 +44,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 
 def queries_of_the_code() -> list[Query]:
     """Every query that the code can send, by running all that sends one."""
-    backend = Backend(SIGNUP_CREDITS="9")
+    backend = Backend(files=MemoryFiles(), SIGNUP_CREDITS="9")
     call = Call(Caller("ann"), NO_DEADLINE)
     order = GenerationOrder.model_validate(ORDER)
     handlers.create_generation_request(order, call, backend.services)
