@@ -1,7 +1,8 @@
-"""Breaks one Firestore round trip of a purchase in every way, then lets client, lease and sweep do their work.
+"""Breaks one round trip of a purchase in every way, then lets client, lease and sweep do their work.
 
-A case is a scenario (what the process was doing), a round trip of it (by number), and a way to break it. Afterwards
-the ledger must be consistent, what the client was told must be true, and at most one image may have been paid for.
+A case is a scenario (what the process was doing), a round trip of it (by number; to Firestore, or to the bucket of
+pictures), and a way to break it. Afterwards the ledger must be consistent, what the client was told must be true, at
+most one image may have been paid for, and the bucket must hold the picture of each completed request and no other.
 """
 
 import collections
@@ -27,14 +28,24 @@ from credits.documents import DEDUCTION
 from credits.grants import Grants
 from credits.ledger import Ledger
 from errors import ApiError, GenerationFailed
-from handlers import Services, create_generation_request, grant_credits, revoke_credits
-from images.model import ImageOrder, PictureUrl
+from handlers import (
+    Services,
+    create_generation_request,
+    grant_credits,
+    release_expired_reservations,
+    revoke_credits,
+)
+from images.keeping import PictureKey
+from images.marks import SourceType
+from images.model import ImageOrder, PictureBytes, PictureUrl, StorageFailed
+from images.pictures import checked
 from schemas.fields import KEY_HEADER
 from schemas.replies import GenerationReply
 from schemas.requests import GenerationOrder, GrantOrder, RevocationOrder
 from store import NO_DEADLINE, Deadline
 from tests.support.assembly import assembled, audit_of, settings_of
 from tests.support.contract import order
+from tests.support.files import TRAINED_MARK, Bucket, picture, saved
 from tests.support.projects import Project
 from tests.support.rpcs import Interceptor, hooked_connection
 from tests.support.shop import reserved
@@ -44,6 +55,8 @@ COST_CREDITS = 1
 GRANTED_CREDITS = 5
 REVOKED_CREDITS = 4
 CHILD_SECONDS = 60
+STREAMS = ("BatchGetDocuments", "RunQuery")
+PICTURE = PictureBytes(saved(picture()), "image/png")
 _FORKING = threading.Lock()
 
 
@@ -84,6 +97,7 @@ class Case:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     ledger_type: type[Ledger] = Ledger
     grants_type: Callable[[Grants], Grants] | None = None
+    bucket: Bucket | None = None
 
     def services(self, around: Interceptor | None = None) -> Services:
         host = os.environ["FIRESTORE_EMULATOR_HOST"]
@@ -94,7 +108,10 @@ class Case:
             AI_FAILURE_RATE="1" if self.scenario == "failure" else "0",
             SIGNUP_CREDITS="0" if scenario.has_account else str(OPENING_CREDITS),
         )
-        services = assembled(self.project, connection, settings, ledger_type=self.ledger_type)
+        parts: dict[str, Any] = {}
+        if self.bucket is not None:
+            parts = {"models": {"model-a": GivesFiles()}, "files": HookedFiles(self.bucket, around or _straight)}
+        services = assembled(self.project, connection, settings, ledger_type=self.ledger_type, **parts)
         return services if self.grants_type is None else replace(services, grants=self.grants_type(services.grants))
 
     def ask(self, services: Services) -> str:
@@ -105,6 +122,37 @@ class Case:
             return "failed"
         except ApiError as error:
             return type(error).__name__
+
+
+class GivesFiles:
+    """A model whose picture is a file."""
+
+    def generate(self, order: ImageOrder, deadline: Deadline) -> PictureBytes:
+        return PICTURE
+
+
+@dataclass(frozen=True)
+class HookedFiles:
+    """The bucket of production on a real server; each call goes through `around`, like the round trips to Firestore."""
+
+    bucket: Bucket
+    around: Interceptor
+
+    def keep(self, picture: PictureBytes, key: PictureKey, deadline: Deadline) -> str:
+        return str(self._call("Upload", lambda: self.bucket.store().keep(picture, key, deadline)))
+
+    def delete(self, key: PictureKey) -> None:
+        self._call("Delete", lambda: self.bucket.store().delete(key))
+
+    def _call(self, name: str, send: Callable[[], Any]) -> Any:
+        try:
+            return self.around(name, send)
+        except grpc.RpcError as error:
+            raise StorageFailed("injected", leaves_picture=True) from error
+
+
+def _straight(name: str, send: Callable[[], Any]) -> Any:
+    return send()
 
 
 def _buy_image(case: Case, services: Services) -> str:
@@ -140,21 +188,37 @@ def _buy_slowly(case: Case, services: Services) -> str:
     """The lease runs out and is released while the model works."""
 
     class Slow:
-        def generate(self, order: ImageOrder, deadline: Deadline) -> PictureUrl:
-            case.project.expire_leases()
-            case.services().ledger.release_expired()
+        def generate(self, order: ImageOrder, deadline: Deadline) -> PictureBytes | PictureUrl:
+            _sweep(case)
+            if case.bucket is not None:
+                return PICTURE
             return SimulatedModel("model-a", "https://api", 0.0, lambda: 0.0).generate(order, deadline)
 
     return case.ask(replace(services, models={"model-a": Slow()}))
 
 
+def _sweep(case: Case) -> None:
+    """As the scheduled function does it, without faults."""
+    case.project.expire_leases()
+    release_expired_reservations(case.services())
+
+
 def _release(case: Case, services: Services) -> str:
-    services.ledger.release_expired()
+    release_expired_reservations(services)
     return "released"
 
 
 def _reserve_only(case: Case) -> None:
     reserved(case.services().ledger, case.user_id, case.key)
+    case.project.expire_leases()
+
+
+def _upload_only(case: Case) -> None:
+    """The process died after its upload."""
+    assert case.bucket is not None
+    reservation = reserved(case.services().ledger, case.user_id, case.key)
+    key = PictureKey(case.user_id, reservation.request_id, reservation.attempt_id)
+    case.bucket.store().keep(checked(PICTURE, SourceType.TRAINED_ALGORITHMIC_MEDIA, NO_DEADLINE), key, NO_DEADLINE)
     case.project.expire_leases()
 
 
@@ -173,6 +237,7 @@ class Scenario:
     ask: Callable[[Case, Services], str] = _buy_image
     has_account: bool = True
     granted_credits: int = 0
+    keeps_pictures: bool = False
 
 
 SCENARIOS = {
@@ -182,6 +247,9 @@ SCENARIOS = {
     "release": Scenario(prepare=_reserve_only, act=_release),
     "late finish": Scenario(act=_buy_slowly),
     "first call": Scenario(has_account=False),
+    "picture": Scenario(keeps_pictures=True),
+    "picture, release": Scenario(prepare=_upload_only, act=_release, keeps_pictures=True),
+    "picture, late finish": Scenario(act=_buy_slowly, keeps_pictures=True),
     "grant": Scenario(ask=_grant, granted_credits=GRANTED_CREDITS),
     "revocation": Scenario(ask=_revoke, granted_credits=-REVOKED_CREDITS),
     "grant to a deleted account": Scenario(
@@ -191,7 +259,7 @@ SCENARIOS = {
 }
 
 
-def round_trips(project: Project, scenario: str) -> list[str]:
+def round_trips(project: Project, scenario: str, bucket: Bucket) -> list[str]:
     """The round trips that the scenario takes when nothing breaks, by name."""
     sent: list[str] = []
 
@@ -199,7 +267,7 @@ def round_trips(project: Project, scenario: str) -> list[str]:
         sent.append(name)
         return send()
 
-    act(prepared(project, scenario), count)
+    act(prepared(project, scenario, bucket), count)
     return sent
 
 
@@ -212,10 +280,9 @@ def problems_after(case: Case, fault: Fault) -> list[str]:
 def problems_when_settled(case: Case, told: list[str]) -> list[str]:
     """What is wrong after the client retried, the lease ran out, the sweep ran and the client retried again."""
     told.append(case.ask(case.services()))
-    case.project.expire_leases()
-    case.services().ledger.release_expired()
+    _sweep(case)
     told.append(case.ask(case.services()))
-    problems = audit_of(case.project).of_user(case.user_id).violations
+    problems = audit_of(case.project).of_user(case.user_id).violations + _wrong_pictures(case)
     sold = _paid_for(case)
     if len(sold) > 1:
         problems.append(f"{len(sold)} images were paid for")
@@ -236,6 +303,25 @@ def _paid_for(case: Case) -> list[str]:
     left = {entry["generationRequestId"]: entry["balanceAfter"] for entry in entries if entry["type"] == DEDUCTION}
     requests = case.project.requests_of(case.user_id)
     return [_sold(its["imageUrl"], left[its["id"]]) for its in requests if its["status"] == "completed"]
+
+
+def _wrong_pictures(case: Case) -> list[str]:
+    """Completed requests without their picture, and pictures that nobody was sold."""
+    if case.bucket is None:
+        return []
+    wanted = {
+        PictureKey(case.user_id, its["id"], its["attemptId"]).object_name: str(its["imageUrl"])
+        for its in case.project.requests_of(case.user_id)
+        if its["status"] == "completed"
+    }
+    there = case.bucket.names(f"images/{case.user_id}/")
+    problems = [f"{name} was sold and is not there" for name in wanted.keys() - there]
+    problems += [f"{name} is there and was not sold" for name in there - wanted.keys()]
+    for name in there & wanted.keys():
+        token = case.bucket.about(name)["metadata"]["firebaseStorageDownloadTokens"]
+        if not wanted[name].endswith(f"token={token}") or TRAINED_MARK not in case.bucket.data(name):
+            problems.append(f"{name} has another token, or no mark")
+    return problems
 
 
 class Breaker:
@@ -259,7 +345,7 @@ def broken(way: Way, name: str, send: Callable[[], Any]) -> Any:
         raise RpcFailed(grpc.StatusCode.ABORTED)
     if way is Way.KILLED_BEFORE:
         os.kill(os.getpid(), signal.SIGKILL)
-    if way is Way.CUT and name != "Commit":
+    if way is Way.CUT and name in STREAMS:
         return _cut(send())
     # The answer, good or bad, does not arrive.
     with contextlib.suppress(grpc.RpcError):
@@ -299,13 +385,17 @@ class RpcFailed(grpc.RpcError, grpc.Call):  # type: ignore[misc]
 def prepared(
     project: Project,
     scenario: str,
+    bucket: Bucket,
     ledger_type: type[Ledger] = Ledger,
     grants_type: Callable[[Grants], Grants] | None = None,
 ) -> Case:
     user_id = f"user-{uuid.uuid4().hex[:8]}"
     if SCENARIOS[scenario].has_account:
         project.add_user(OPENING_CREDITS, user_id)
-    case = Case(scenario, project, user_id, ledger_type=ledger_type, grants_type=grants_type)
+    # Earlier cases' pictures would be deleted again, and the round trips of this one would have other numbers.
+    project.unmark_pictures()
+    kept_in = bucket if SCENARIOS[scenario].keeps_pictures else None
+    case = Case(scenario, project, user_id, ledger_type=ledger_type, grants_type=grants_type, bucket=kept_in)
     SCENARIOS[scenario].prepare(case)
     return case
 
@@ -338,7 +428,7 @@ def _prepared_to_fork() -> multiprocessing.context.ForkServerContext:
 def _finish(name: str, call: Any) -> None:
     if name == "Commit":
         call.result()
-    else:
+    elif name in STREAMS:
         # A stream ends only when it is read; its result would wait for that.
         collections.deque(call, maxlen=0)
 

@@ -85,6 +85,14 @@ class Project:
             lease = self.client.field_path("leases", snapshot.id)
             self.client.document(f"inFlight/{snapshot.get('userId')}").update({lease: ended_at})
 
+    def unmark_pictures(self) -> None:
+        """Lets no sweep delete what failed requests left so far."""
+        marked = self.client.collection("generationRequests").where(
+            filter=firestore.FieldFilter("pictureToDelete", "==", True)
+        )
+        for snapshot in marked.stream():
+            self.change(snapshot.reference.path, pictureToDelete=firestore.DELETE_FIELD)
+
     def add_history(self, user_id: str, entries: int, final_credits: int = 0) -> list[str]:
         """Adds so many deductions of one credit, the last of which leaves `final_credits`; their ids, oldest first.
 

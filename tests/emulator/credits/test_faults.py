@@ -1,7 +1,7 @@
-"""The round trips of every scenario, broken in every way; and four broken ledgers that this must catch."""
+"""The round trips of every scenario, broken in every way; and five broken ledgers that this must catch."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -16,6 +16,7 @@ from store import NO_DEADLINE, Commit, Deadline, Document, Look, Store, Write
 from tests.support import faults
 from tests.support.budget import FAULT_STRIDE, STORMS
 from tests.support.faults import SCENARIOS, Breaker, Fault, Way
+from tests.support.files import Bucket, bucket_server
 from tests.support.projects import Project
 
 THREADS = 4
@@ -24,6 +25,11 @@ Case = TypeVar("Case")
 Broken = dict[Any, list[str]]
 SCENARIO_RPCS = {
     "success": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Commit"],
+    "picture": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Upload", "Commit"],
+    "picture, release": [
+        *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "Commit", "RunQuery"),
+        *("RunQuery", "Delete", "RunQuery"),
+    ],
     "first call": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "RunQuery", "Commit", "Commit"],
 }
 
@@ -32,6 +38,13 @@ SCENARIO_RPCS = {
 def projects() -> list[Project]:
     """A project for each thread, so that one case's sweep does not touch another's requests."""
     return [Project.seeded() for _ in range(THREADS)]
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Bucket]:
+    """Where the scenarios with pictures keep them; each case has a user of its own."""
+    with bucket_server() as started:
+        yield started
 
 
 def broken_cases(projects: list[Project], cases: Sequence[Case], play: Callable[[Project, Case], list[str]]) -> Broken:
@@ -48,17 +61,17 @@ def broken_cases(projects: list[Project], cases: Sequence[Case], play: Callable[
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_single_fault_makes_the_ledger_inconsistent(
-    projects: list[Project], scenario: str, record_property: Callable[[str, object], None]
+    projects: list[Project], bucket: Bucket, scenario: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Each round trip, broken in each way: the client was told the truth, and at most one image was paid for."""
-    rpcs = faults.round_trips(projects[0], scenario)
+    rpcs = faults.round_trips(projects[0], scenario, bucket)
     assert rpcs == SCENARIO_RPCS.get(scenario, rpcs)
     faults_of_all = [Fault(rpc, way) for rpc in range(1, len(rpcs) + 1) for way in Way]
     # The stride has no divisor in common with the number of ways, so each way is tried; scenarios begin differently.
     cases = faults_of_all[[*SCENARIOS].index(scenario) % FAULT_STRIDE :: FAULT_STRIDE]
 
     def play(project: Project, fault: Fault) -> list[str]:
-        return faults.problems_after(faults.prepared(project, scenario), fault)
+        return faults.problems_after(faults.prepared(project, scenario, bucket), fault)
 
     broken = broken_cases(projects, cases, play)
     tried = f"{len(cases)} of {len(faults_of_all)} faults tried"
@@ -67,14 +80,14 @@ def test_no_single_fault_makes_the_ledger_inconsistent(
 
 
 def test_no_storm_of_faults_makes_the_ledger_inconsistent(
-    projects: list[Project], record_property: Callable[[str, object], None]
+    projects: list[Project], bucket: Bucket, record_property: Callable[[str, object], None]
 ) -> None:
     """Random scenarios in which any of the first dozen round trips may break."""
 
     def weather(project: Project, seed: int) -> list[str]:
         chance = random.Random(seed)
         storm = {rpc: chance.choice(GENTLE_WAYS) for rpc in range(1, 13) if chance.random() < 0.4}
-        case = faults.prepared(project, chance.choice([*SCENARIOS]))
+        case = faults.prepared(project, chance.choice([*SCENARIOS]), bucket)
         return faults.problems_when_settled(case, [faults.act(case, Breaker(storm))])
 
     broken = broken_cases(projects, range(STORMS), weather)
@@ -125,6 +138,17 @@ def _without_lease(write: Write) -> Write:
     return replace(write, data={name: value for name, value in write.data.items() if name != "leaseExpiresAt"})
 
 
+class ForgetsPictures(Ledger):
+    """A failed request that does not tell that it may have left a picture."""
+
+    def __init__(self, store: Store, *args: Any) -> None:
+        super().__init__(cast(Store, Altered(store, _without_mark)), *args)
+
+
+def _without_mark(write: Write) -> Write:
+    return replace(write, data={name: value for name, value in write.data.items() if name != "pictureToDelete"})
+
+
 class CompletesWithoutPrecondition(Ledger):
     """Ends a request that was refunded already."""
 
@@ -155,12 +179,14 @@ class GrantsAnew(Grants):
         ({"ledger_type": RefundsUnderRandomIds}, "failure", Fault(1, Way.REFUSED), "has no entry"),
         ({"grants_type": GrantsAnew}, "grant", Fault(2, Way.LOST_APPLIED), "the balance is 25"),
         ({"ledger_type": ReservesWithoutLease}, "success", Fault(5, Way.KILLED_AFTER), "pending without a lease"),
+        ({"ledger_type": ForgetsPictures}, "picture", Fault(6, Way.KILLED_AFTER), "is there and was not sold"),
+        ({"ledger_type": ForgetsPictures}, "picture", Fault(6, Way.LOST_APPLIED), "is there and was not sold"),
     ],
 )
 def test_a_broken_ledger_is_caught(
-    projects: list[Project], broken: Mapping[str, Any], scenario: str, fault: Fault, sign: str
+    projects: list[Project], bucket: Bucket, broken: Mapping[str, Any], scenario: str, fault: Fault, sign: str
 ) -> None:
-    """The harness finds a completion without precondition, a random refund id, a repeated grant, a missing lease."""
-    problems = faults.problems_after(faults.prepared(projects[0], scenario, **broken), fault)
+    """A completion without precondition, a random refund id, a repeated grant, a missing lease, a forgotten picture."""
+    problems = faults.problems_after(faults.prepared(projects[0], scenario, bucket, **broken), fault)
     assert any(sign in problem for problem in problems), problems
-    assert not faults.problems_after(faults.prepared(projects[0], scenario), fault)
+    assert not faults.problems_after(faults.prepared(projects[0], scenario, bucket), fault)
