@@ -22,6 +22,8 @@ from dev.supervise import TICK_SECONDS, Process, write
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
 EMULATORS = ("auth", "functions", "firestore")
+# Only where they are wanted and can be had.
+OPTIONAL = ("ui", "storage")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc", "tasks")
 WEBSOCKET = "Firestore websocket"
@@ -77,7 +79,12 @@ class EmulatorRun:
 
     def check_settings(self) -> None:
         """Raises Problem if the functions would refuse a setting; starting the emulators to learn it takes long."""
-        settings.check(self.settings, {**environment.for_runs(), **self.addresses, "FUNCTIONS_EMULATOR": "true"})
+        told = {"FUNCTIONS_EMULATOR": "true"}
+        if "storage" in self.ports:
+            # As the CLI tells the functions when it starts them.
+            told["STORAGE_EMULATOR_HOST"] = f"http://{self.address('storage')}"
+            told["FIREBASE_CONFIG"] = json.dumps({"storageBucket": f"{self.project}.appspot.com"})
+        settings.check(self.settings, {**environment.for_runs(), **self.addresses, **told})
 
     @contextmanager
     def started(
@@ -89,7 +96,7 @@ class EmulatorRun:
             Problem: a port is taken.
         """
         work_dir, config_file = ROOT / ".emulator" / self.name, ROOT / f".firebase-{self.name}.json"
-        only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
+        only = ",".join(name for name in (*OPTIONAL, *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
         command += ["--import", str(self.data), *options]
         # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
@@ -173,19 +180,22 @@ class EmulatorRun:
         return True
 
 
-def start_ports(*, ui: bool) -> dict[str, int]:
+def start_ports(*optional: str) -> dict[str, int]:
     """The user's ports, from firebase.json."""
     emulators = _firebase_json()["emulators"]
-    return {name: int(emulators[name]["port"]) for name in ((*EMULATORS, "ui") if ui else EMULATORS)}
+    return {name: int(emulators[name]["port"]) for name in (*EMULATORS, *optional)}
 
 
-def for_start(*, ui: bool) -> EmulatorRun:
-    """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
+def for_start(*optional: str) -> EmulatorRun:
+    """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings.
+
+    `optional` are those of OPTIONAL that it has.
+    """
     if both := settings.read(".secret.local").keys() & os.environ.keys():
         raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
     values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}", ".env.local")
     values |= {name: os.environ[name] for name in values if name in os.environ}
-    ports, way_out = start_ports(ui=ui) | _other_ports(), environment.way_out()
+    ports, way_out = start_ports(*optional) | _other_ports(), environment.way_out()
     return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, ports, values, way_out=way_out)
 
 

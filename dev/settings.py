@@ -103,6 +103,12 @@ def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
         raise Problem("\n".join(problems))
 
 
+def needs_storage(settings: Mapping[str, str]) -> bool:
+    """Whether pictures need the Storage emulator: those of simulated models are drawn, and never kept."""
+    models = (settings.get(name, "") for name in ("MODEL_A", "MODEL_B"))
+    return any(":" in model for model in models) and not settings.get("STORAGE_BUCKET")
+
+
 def unknown(known: Sequence[str], folder: Path = FUNCTIONS) -> Iterator[str]:
     """A line for each name in a settings file that is not one of these: it would change nothing, silently."""
     for path in sorted(path for path in folder.glob(".env*") if SETTINGS_FILE.fullmatch(path.name)):

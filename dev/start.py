@@ -9,7 +9,7 @@ from typing import BinaryIO
 from dev import ROOT, Problem, emulators, environment, toolchain
 from dev.emulators import EmulatorRun
 from dev.ports import need_free
-from dev.settings import SECRETS
+from dev.settings import SECRETS, needs_storage
 from dev.supervise import TICK_SECONDS, Process, say, supervising, write
 
 STOP_SECONDS = 4.0
@@ -20,10 +20,13 @@ def main(*options: str) -> int:
     try:
         with supervising():
             # Before installing anything, so that nobody waits for minutes to learn it.
-            need_free(emulators.start_ports(ui=False))
+            need_free(emulators.start_ports())
             cli = toolchain.prepare()
-            emulators.for_start(ui=False).check_settings()
-            is_well = serve(emulators.for_start(ui=toolchain.has_ui(cli)), cli, export="--export" in options)
+            keeps_pictures = needs_storage(emulators.for_start().settings)
+            storage = ["storage"] if keeps_pictures and toolchain.has_storage(cli) else []
+            emulators.for_start(*storage).check_settings()
+            ui = ["ui"] if toolchain.has_ui(cli) else []
+            is_well = serve(emulators.for_start(*ui, *storage), cli, export="--export" in options)
     except Problem as problem:
         say(str(problem))
         return 1
@@ -67,12 +70,13 @@ def welcome(run: EmulatorRun, *, export: bool) -> str:
     url = run.functions_url
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
     hint = "".join(f"{line}\n" for line in hints(run.settings))
+    storage = f"Storage    http://{run.address('storage')}\n" if "storage" in run.ports else ""
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""
 Functions  {url}
 Firestore  {run.address("firestore")}
 Auth       http://{run.address("auth")}
-UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
+{storage}UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
 
 {hint}Try:
   curl '{url}/getUserCredits?userId=testUser1'

@@ -29,6 +29,12 @@ TESTS_VENV = TOOLCHAIN / "tests-venv"
 # The user's pip settings choose the index, but not the place.
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-user", "--root=/")
 DAY_SECONDS = 24 * 3600
+# Where a standalone CLI, which hides its list, keeps what it has downloaded.
+CACHED = {
+    "firestore": "cloud-firestore-emulator-v*.jar",
+    "storage": "cloud-storage-rules-runtime-v*.jar",
+    "ui": "ui-v*/server/server.mjs",
+}
 SDK_PARENTS = ("/usr/lib", "/usr/share", "/opt", str(Path.home()), "/usr/local/share", "/opt/homebrew/share")
 SDK_JAR = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
 MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -58,6 +64,18 @@ def has_ui(cli: str) -> bool:
         if _is_cached("ui", cli) or _download("ui", cli, "the Emulator UI", 120):
             return True
     say("The Emulator UI is off: it could not be downloaded. To try again now: rm .toolchain/no-ui-download")
+    return False
+
+
+def has_storage(cli: str) -> bool:
+    """Whether the CLI has what its Storage emulator needs, downloaded now if need be."""
+    with _locked():
+        if _is_cached("storage", cli) or _download("storage", cli, "the Storage emulator's rules runtime", 300):
+            return True
+    say(
+        "The Storage emulator is off: its rules runtime could not be downloaded. To try again now: "
+        "rm .toolchain/no-storage-download"
+    )
     return False
 
 
@@ -151,9 +169,8 @@ def _is_cached(name: str, cli: str) -> bool:
         entry = entry.get("main", entry)
         file = cache / str(entry.get("binaryPathRelativeToCacheDir") or entry["downloadPathRelativeToCacheDir"])
     else:
-        # A standalone CLI hides its list; it downloads the right version itself if this one is too old.
-        pattern = "cloud-firestore-emulator-v*.jar" if name == "firestore" else "ui-v*/server/server.mjs"
-        file = max(cache.glob(pattern), default=cache / "none")
+        # It downloads the right version itself if this one is too old.
+        file = max(cache.glob(CACHED[name]), default=cache / "none")
     # A jar whose download was interrupted lacks the directory at its end.
     return file.is_file() and (file.suffix != ".jar" or zipfile.is_zipfile(file))
 

@@ -16,7 +16,7 @@ from dev.supervise import say, supervising
 def main(data: str, *options: str) -> int:
     with supervising():
         own = dict(zip(emulators.EMULATORS, free_ports(len(emulators.EMULATORS)), strict=True))
-        users = emulators.for_start(ui=False)
+        users = emulators.for_start()
         run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
         cli = toolchain.prepare()
         run.check_settings()

@@ -145,3 +145,18 @@ def test_bad_settings_are_refused_before_anything_starts() -> None:
     assert refused.startswith("Invalid configuration: ")
     assert "THREADS must be an integer from 1 to 64 in plain digits, not '65'" in refused
     assert "AI_FAILURE_RATE must be a number from 0 to 1 in plain digits, not 'nan'" in refused
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"MODEL_A": "simulated", "MODEL_B": "simulated", "STORAGE_BUCKET": ""}, False),
+        ({"MODEL_A": "typo", "MODEL_B": "simulated"}, False),
+        ({"MODEL_A": "gemini:gemini-2.5-flash-image"}, True),
+        ({"MODEL_A": "simulated", "MODEL_B": "openai:gpt-image-1", "STORAGE_BUCKET": ""}, True),
+        ({"MODEL_A": "gemini:gemini-2.5-flash-image", "STORAGE_BUCKET": "mine"}, False),
+    ],
+)
+def test_the_storage_emulator_is_for_real_models(values: dict[str, str], expected: bool) -> None:
+    """Simulated pictures are drawn, and a bucket that is named is used as it is."""
+    assert settings.needs_storage(values) is expected
