@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,14 @@ def test_every_setting_is_a_parameter(manifest: dict[str, Any]) -> None:
     """The CLI knows each by its name, with its default."""
     parameters = {parameter["name"] for parameter in manifest["params"]}
     assert parameters == {*(param.name for param in config.PARAMS), "REPORT_WEBHOOK_URL"}
+
+
+def test_clients_get_nothing_from_the_bucket() -> None:
+    """The rules that are deployed hold one sentence. Nothing here can run them: their runtime is a download."""
+    name = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["storage"]["rules"]
+    rules = re.sub(r"//.*", "", (ROOT / name).read_text(encoding="utf-8"))
+    sentences = re.findall(r"match\s+(\S+)\s*\{|allow\s+([^;]*);", rules)
+    assert sentences == [("/b/{bucket}/o", ""), ("/{path=**}", ""), ("", "read, write: if false")]
 
 
 def test_what_stays_here_is_not_deployed() -> None:

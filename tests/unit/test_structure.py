@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -225,6 +226,23 @@ def test_main_loads_no_report_and_no_picture_library() -> None:
     assert "credits.ledger" in loaded
     assert not {name for name in loaded if _unit(name) in ("reporting", "PIL", "scipy", "numpy")}
     assert "google.cloud.storage" not in loaded
+
+
+def test_a_purchase_whose_picture_has_a_url_loads_neither_pillow_nor_the_bucket() -> None:
+    """A simulated one: its picture is drawn by another function, when it is opened."""
+    buying = (
+        "import json, sys, handlers; from calls import Call, Caller; from store import NO_DEADLINE;"
+        "from schemas.requests import GenerationOrder; from tests.support.builders import ORDER, Backend;"
+        "backend = Backend(); backend.add_user();"
+        "order = GenerationOrder.model_validate(ORDER);"
+        "handlers.create_generation_request(order, Call(Caller('ann'), NO_DEADLINE), backend.services);"
+        "handlers.release_expired_reservations(backend.services);"
+        "print(json.dumps([*sys.modules]))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (FUNCTIONS, FUNCTIONS.parent)))}
+    done = subprocess.run([sys.executable, "-c", buying], env=env, capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert not {name for name in loaded if name in ("PIL", "google.cloud.storage", "images.pictures", "images.storage")}
 
 
 def test_nothing_sets_an_environment_variable() -> None:
