@@ -145,3 +145,16 @@ def test_the_audit_reads_as_of_one_moment(books: Books) -> None:
 
     books.store.before_rpc = interfere
     assert books.audit.of_user("ann").violations == []
+
+
+@pytest.mark.parametrize(
+    ("key", "mark", "is_wrong"),
+    [("failed", True, False), ("failed", "yes", True), ("failed", False, True), ("done", True, True)],
+)
+def test_a_mark_for_deleting_a_picture_belongs_to_a_failed_request(
+    books: Books, key: str, mark: object, is_wrong: bool
+) -> None:
+    """What was sold must stay."""
+    path = f"generationRequests/{id_for_key('ann', key)}"
+    books.change(path, pictureToDelete=mark)
+    assert violations(books) == ([f"{path}: pictureToDelete is wrong"] if is_wrong else [])
