@@ -11,8 +11,8 @@ from dotenv.parser import Binding, parse_stream
 
 from dev import FUNCTIONS, Problem
 
-# Deployed, the functions get these from Secret Manager. Here they are settings like any other (config.SECRETS).
-SECRETS = {"REPORT_WEBHOOK_URL": ""}
+# Deployed, the functions get these from Secret Manager. Here they are settings like any other (functions/config.py).
+SECRETS = {"REPORT_WEBHOOK_URL": "", "OPENAI_API_KEY": ""}
 # Settings files as the CLI names them, and not an editor's copy beside one.
 SETTINGS_FILE = re.compile(r"\.env(\.(?!sw[a-z]$)[a-z][a-z0-9-]*)?")
 # Prints the name of each parameter that the functions declare, and then checks the values.
@@ -94,7 +94,7 @@ def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
     """
     command = [str(FUNCTIONS / "venv" / "bin" / "python"), "-c", CHECK]
     done = subprocess.run(command, cwd=FUNCTIONS, env={**env, **settings}, capture_output=True, check=False)
-    problems = [*unknown(done.stdout.decode().split())] if done.stdout else []
+    problems = [*unknown([*done.stdout.decode().split(), *SECRETS])] if done.stdout else []
     if refused := REFUSED.search(done.stderr):
         problems.append(refused[1].decode(errors="replace"))
     elif done.returncode:

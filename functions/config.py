@@ -7,7 +7,7 @@ projects) and functions/.env.<project>; docs/operations.md lists them.
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -61,8 +61,12 @@ REPORT_WEBHOOK_URL = SecretParam(
     "REPORT_WEBHOOK_URL", description="Where a report's critical findings are posted, as JSON; or none"
 )
 
-# In the emulator it is a setting like any other: the CLI would ask Secret Manager for a secret.
-SECRETS = [] if os.environ.get("FUNCTIONS_EMULATOR") == "true" else [REPORT_WEBHOOK_URL]
+# The name of another secret, which model_secrets declares for who needs it.
+OPENAI_API_KEY = "OPENAI_API_KEY"
+
+# In the emulator secrets are settings like any other: the CLI would ask Secret Manager for them.
+_HAS_SECRETS = os.environ.get("FUNCTIONS_EMULATOR") != "true"
+REPORT_SECRETS = [REPORT_WEBHOOK_URL] if _HAS_SECRETS else []
 
 PARAMS: tuple[Param[Any], ...] = (
     AI_FAILURE_RATE,
@@ -138,9 +142,10 @@ class Settings:
     models: Mapping[str, str]
     bucket: str
     storage_emulator_url: str
+    openai_api_key: str = field(repr=False)
     api_base_url: str
     allowed_origins: Sequence[str]
-    report_webhook_url: str
+    report_webhook_url: str = field(repr=False)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -180,6 +185,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
         bucket=reader.bucket(),
         storage_emulator_url=environ.get(STORAGE_URL, ""),
+        # A missing key shows at the first purchase: the other functions do not get it.
+        openai_api_key=environ.get(OPENAI_API_KEY, "").strip(),
         api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.webhook(in_emulator),
@@ -188,6 +195,16 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     reader.add(_identity_problems(require_auth, environ))
     reader.raise_problems()
     return settings
+
+
+def model_secrets(settings: Settings) -> list[SecretParam]:
+    """The secrets that a purchase needs with these settings; to be called once.
+
+    A secret is declared only if it is needed, since a deploy asks for every one that is declared.
+    """
+    if not _HAS_SECRETS or not any(choice.startswith("openai:") for choice in settings.models.values()):
+        return []
+    return [SecretParam(OPENAI_API_KEY, description="A key of OpenAI's API")]
 
 
 def _check_instances(reader: "_Reader") -> None:

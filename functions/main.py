@@ -31,7 +31,7 @@ options.set_global_options(
 )
 
 
-@https_fn.on_request()
+@https_fn.on_request(secrets=config.model_secrets(SETTINGS))
 def createGenerationRequest(request: Request) -> Response:
     """POST: buys one image."""
     return ENDPOINT.serve(request, "createGenerationRequest")
@@ -73,7 +73,7 @@ def revokeCredits(request: Request) -> Response:
     return ENDPOINT.serve(request, "revokeCredits")
 
 
-@https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS, secrets=config.SECRETS)
+@https_fn.on_request(timeout_sec=REPORT_TIMEOUT_SECONDS, secrets=config.REPORT_SECRETS)
 def getWeeklyReport(request: Request) -> Response:
     """GET, admins: a stored report. POST: makes one now."""
     return ENDPOINT.serve(request, "getWeeklyReport")
@@ -109,7 +109,7 @@ def openapi(request: Request) -> Response:
     retry_count=5,
     min_backoff_seconds=30,
     max_backoff_seconds=3600,
-    secrets=config.SECRETS,
+    secrets=config.REPORT_SECRETS,
 )
 def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
     """Every Monday: reports on the week that ended at 00:00 UTC. An exception makes Cloud Scheduler try again."""

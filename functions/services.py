@@ -82,6 +82,16 @@ def build(
 
 
 def _model(name: str, choice: str, settings: Settings, uniform: Callable[[], float]) -> ImageModel:
+    """What runs one of the models that are on offer: docs/models.md. Real ones are loaded only if they are chosen."""
+    provider, _, model = choice.partition(":")
+    if provider == "gemini":
+        from images.gemini import GeminiModel  # noqa: PLC0415
+
+        return GeminiModel(model, settings.project or "")
+    if provider == "openai":
+        from images.openai import OpenAiModel  # noqa: PLC0415
+
+        return OpenAiModel(model, settings.openai_api_key)
     return SimulatedModel(name, settings.api_base_url, settings.ai_failure_rate, uniform)
 
 

@@ -1,0 +1,1 @@
+"""What every image model promises, held against real ones on servers of this machine."""
