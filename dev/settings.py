@@ -94,7 +94,7 @@ def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
     """
     command = [str(FUNCTIONS / "venv" / "bin" / "python"), "-c", CHECK]
     done = subprocess.run(command, cwd=FUNCTIONS, env={**env, **settings}, capture_output=True, check=False)
-    problems = [*unknown([*done.stdout.decode().split(), *SECRETS])] if done.stdout else []
+    problems = [*unknown(done.stdout.decode().split())] if done.stdout else []
     if refused := REFUSED.search(done.stderr):
         problems.append(refused[1].decode(errors="replace"))
     elif done.returncode:
@@ -110,7 +110,8 @@ def needs_storage(settings: Mapping[str, str]) -> bool:
 
 
 def unknown(known: Sequence[str], folder: Path = FUNCTIONS) -> Iterator[str]:
-    """A line for each name in a settings file that is not one of these: it would change nothing, silently."""
+    """A line for each name in a settings file that is neither known nor a secret: it would change nothing, silently."""
+    known = [*known, *SECRETS]
     for path in sorted(path for path in folder.glob(".env*") if SETTINGS_FILE.fullmatch(path.name)):
         for setting in read_file(path):
             if setting.name not in known:

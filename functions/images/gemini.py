@@ -44,19 +44,20 @@ HINTS = {
 
 
 @lru_cache
-def _credentials() -> Credentials:
+def application_default() -> Credentials:
+    """The functions' own service account, looked up once."""
     credentials: Credentials = google.auth.default(scopes=[SCOPE])[0]
     return credentials
 
 
 def authorized_session() -> requests.Session:
-    """A session with application default credentials, which are looked up once.
+    """A session with application default credentials.
 
     Raises:
         ProviderFailed: there are none.
     """
     try:
-        return AuthorizedSession(_credentials(), max_refresh_attempts=1)
+        return AuthorizedSession(application_default(), max_refresh_attempts=1)
     except GoogleAuthError as error:
         raise ProviderFailed("There are no application default credentials for Vertex AI.") from error
 

@@ -6,12 +6,13 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 # What to do with a connection once its request has been read.
 Act = Callable[[socket.socket], None]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-# Between two bytes of a drip. It ends as soon as the client is gone.
-DRIP_SECONDS = 0.002
+# Between two bytes of a drip, and when it stops waiting for the client to go: after 20 seconds.
+DRIP_SECONDS, MAX_DRIPPED_BYTES = 0.002, 10_000
 
 
 @contextmanager
@@ -70,16 +71,19 @@ def sending(data: bytes) -> Act:
     return lambda connection: connection.sendall(data)
 
 
-def dripping(begin: bytes, byte: bytes, after_bytes: Callable[[int], None] = lambda count: None) -> Act:
+@dataclass
+class Drip:
     """Sends one byte after another until the client is gone; tells how many after each."""
 
-    def drip(connection: socket.socket) -> None:
-        connection.sendall(begin)
-        count = 0
-        # A client that closes its side makes the connection readable.
-        while not select.select([connection], [], [], DRIP_SECONDS)[0]:
-            connection.sendall(byte)
-            count += 1
-            after_bytes(count)
+    begin: bytes
+    byte: bytes
+    after_bytes: Callable[[int], None] = lambda count: None
+    sent_bytes: int = 0
 
-    return drip
+    def __call__(self, connection: socket.socket) -> None:
+        connection.sendall(self.begin)
+        # A client that closes its side makes the connection readable.
+        while self.sent_bytes < MAX_DRIPPED_BYTES and not select.select([connection], [], [], DRIP_SECONDS)[0]:
+            connection.sendall(self.byte)
+            self.sent_bytes += 1
+            self.after_bytes(self.sent_bytes)

@@ -79,6 +79,11 @@ def test_each_parameter_is_described_for_the_cli() -> None:
         ("STORAGE_BUCKET", ["gs://pictures", "Pictures", "a", "a/b", "-ab", " pictures"]),
         ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example;https://b.example", "null"]),
         (
+            "MODEL_A",
+            ["", "simulator", "gemini", "gemini:", "gemini:a/b", "openai:a b", "openai:../x", "openai:A", "x:y"],
+        ),
+        ("MODEL_B", ["gemini:a?b", "openai:" + "a" * 64, "simulated:x", "simulated ", "openai:a\n"]),
+        (
             "FIRESTORE_DATABASE",
             ["", "(default", "abc", "1abc", "Main", "a_bcd", "main-", "a" * 64, "main\n"],
         ),
@@ -207,6 +212,19 @@ def test_a_webhook_is_https_outside_an_emulator() -> None:
     assert config.load({WEBHOOK: f" {url}\n"}).report_webhook_url == url
     assert "https" in refused({WEBHOOK: "http://hooks.example/"})
     assert config.load({WEBHOOK: "http://127.0.0.1:9/", **EMULATOR}).report_webhook_url == "http://127.0.0.1:9/"
+
+
+def test_a_missing_key_of_a_model_stops_nothing() -> None:
+    """Only one function gets it, and the others have the same settings. Its line end is not a part of it."""
+    for environ, key in (({}, ""), ({"OPENAI_API_KEY": " sk-x\n"}, "sk-x")):
+        settings = config.load({"MODEL_A": "openai:gpt-image-2", **environ})
+        assert (settings.models["model-a"], settings.openai_api_key) == ("openai:gpt-image-2", key)
+
+
+def test_settings_do_not_show_secrets() -> None:
+    """A failed assertion or a debugger's log would have them."""
+    shown = repr(config.load({"OPENAI_API_KEY": "sk-s3cret", WEBHOOK: "https://hooks.example/s3cret"}))
+    assert "s3cret" not in shown
 
 
 @pytest.mark.parametrize("url", ["http://hooks.example/T0/s3cr3t", "s3cr3t", "ftp://s3cr3t"])

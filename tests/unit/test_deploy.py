@@ -19,10 +19,14 @@ SCHEDULED = ("releaseExpiredReservations", "scheduleWeeklyReport")
 REPORTS = ("getWeeklyReport", "scheduleWeeklyReport")
 
 
-@pytest.fixture(scope="module")
-def manifest() -> dict[str, Any]:
-    """The manifest as the CLI's discovery gets it: the library's own, made in functions/ without any setting."""
-    env = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+@pytest.fixture(scope="module", name="manifest")
+def manifest_without_settings() -> dict[str, Any]:
+    return discovered()
+
+
+def discovered(**settings: str) -> dict[str, Any]:
+    """The manifest as the CLI's discovery gets it: the library's own, made in functions/ with these settings only."""
+    env = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **settings}
     command = [sys.executable, "-c", DISCOVER]
     done = subprocess.run(command, cwd=ROOT / "functions", env=env, capture_output=True, text=True, check=True)
     found: dict[str, Any] = yaml.safe_load(done.stdout)
@@ -76,6 +80,22 @@ def test_only_the_reports_get_the_webhooks_address(manifest: dict[str, Any]) -> 
     for name, endpoint in manifest["endpoints"].items():
         secrets = [secret["key"] for secret in endpoint.get("secretEnvironmentVariables") or []]
         assert secrets == (["REPORT_WEBHOOK_URL"] if name in REPORTS else []), name
+
+
+def test_only_a_purchase_from_openai_gets_the_key() -> None:
+    """A deploy asks for every secret that is declared, so it is not declared for anybody else."""
+    for settings in ({"MODEL_A": "openai:gpt-image-2"}, {"MODEL_B": "openai:gpt-image-2", "MODEL_A": "gemini:x"}):
+        found = discovered(**settings)
+        assert "OPENAI_API_KEY" in {parameter["name"] for parameter in found["params"]}
+        bound = {
+            name
+            for name, endpoint in found["endpoints"].items()
+            for secret in endpoint.get("secretEnvironmentVariables") or []
+            if secret["key"] == "OPENAI_API_KEY"
+        }
+        assert bound == {"createGenerationRequest"}
+    local = discovered(MODEL_A="openai:gpt-image-2", FUNCTIONS_EMULATOR="true")
+    assert "OPENAI_API_KEY" not in {parameter["name"] for parameter in local["params"]}
 
 
 def test_every_setting_is_a_parameter(manifest: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ import services
 from calls import Call, Caller
 from credits.ledger import Ledger
 from errors import Unavailable
+from images.gemini import GeminiModel
+from images.openai import OpenAiModel
 from schemas.requests import CreditsQuery, GenerationOrder
 from store import NO_DEADLINE, Connection, Deadline
 from tests.support.builders import ORDER, Backend, Stopwatch, failing, impatient
@@ -55,6 +57,21 @@ def test_the_failure_rate_of_the_simulated_models_is_the_settings() -> None:
         settings = config.load({config.FIRESTORE_HOST: "127.0.0.1:1", "AI_FAILURE_RATE": str(rate)})
         models = services.build(settings, connect=not_now).models.values()
         assert [getattr(model, "failure_rate") for model in models] == [rate, rate]  # noqa: B009
+
+
+def test_each_model_is_run_by_what_its_setting_names() -> None:
+    """Nobody is asked for credentials yet; a key that is missing shows at the first purchase."""
+    settings = config.load(
+        {"GCLOUD_PROJECT": "demo", "MODEL_A": "gemini:gemini-3-pro-image", "MODEL_B": "openai:gpt-image-2"}
+    )
+    assert services.build(settings, connect=not_now).models == {
+        "model-a": GeminiModel("gemini-3-pro-image", "demo"),
+        "model-b": OpenAiModel("gpt-image-2", ""),
+    }
+    with_key = config.load({"MODEL_B": "openai:gpt-image-2", "OPENAI_API_KEY": "sk-x"})
+    models = services.build(with_key, connect=not_now).models
+    assert models["model-b"] == OpenAiModel("gpt-image-2", "sk-x")
+    assert isinstance(models["model-a"], ai_simulator.SimulatedModel)
 
 
 def test_one_step_takes_a_quarter_of_the_time_out_at_most() -> None:

@@ -217,7 +217,7 @@ def test_no_module_is_too_long(name: str) -> None:
     assert too_long == {}
 
 
-def test_main_loads_no_report_and_no_picture_library() -> None:
+def test_main_loads_no_report_no_picture_library_and_no_real_model() -> None:
     """They cost a cold start that no purchase should pay."""
     command = [sys.executable, "-c", "import json, sys, main; print(json.dumps([*sys.modules]))"]
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin"}
@@ -226,6 +226,7 @@ def test_main_loads_no_report_and_no_picture_library() -> None:
     assert "credits.ledger" in loaded
     assert not {name for name in loaded if _unit(name) in ("reporting", "PIL", "scipy", "numpy")}
     assert "google.cloud.storage" not in loaded
+    assert not loaded & {"images.provider", "images.gemini", "images.openai"}
 
 
 def test_a_purchase_whose_picture_has_a_url_loads_neither_pillow_nor_the_bucket() -> None:

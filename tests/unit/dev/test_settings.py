@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import config
 from dev import ROOT, Problem, settings
 from tests.support.budget import SETTING_VALUE_LENGTH as VALUE_LENGTH
 
@@ -118,7 +119,9 @@ def test_the_cli_reads_back_what_a_run_writes_for_it() -> None:
 
 def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path) -> None:
     """In every settings file, of whatever project; an editor's copy is none."""
-    (tmp_path / ".env.local").write_text("REQUIRE_AUTH=true\n\nREQIRE_AUTH=true\n", encoding="utf-8")
+    (tmp_path / ".env.local").write_text(
+        "REQUIRE_AUTH=true\n\nREQIRE_AUTH=true\nOPENAI_API_KEY=sk-x\n", encoding="utf-8"
+    )
     (tmp_path / ".env.shop-1234").write_text("FAVOURITE=1\n", encoding="utf-8")
     (tmp_path / ".env.swp").write_bytes(b"\xff\x00")
     (tmp_path / ".env.local~").write_bytes(b"\xff\x00")
@@ -126,6 +129,11 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path) -> None:
         "functions/.env.local, line 3: there is no setting REQIRE_AUTH. Did you mean REQUIRE_AUTH?",
         "functions/.env.shop-1234, line 1: there is no setting FAVOURITE. functions/config.py declares the settings.",
     ]
+
+
+def test_every_secret_is_a_setting_here() -> None:
+    """The emulators would ask Secret Manager for it otherwise."""
+    assert settings.SECRETS.keys() == {config.REPORT_WEBHOOK_URL.name, config.OPENAI_API_KEY}
 
 
 def checked(**values: str) -> str:

@@ -12,7 +12,7 @@ from credits.documents import PROVIDER_BUSY, PROVIDER_FAILED, REFUSED_CONTENT, T
 from images.provider import MAX_ANSWER_BYTES
 from tests.support.builders import Stopwatch
 from tests.support.providers import CHATTER, Provider
-from tests.support.raw_server import HEAD, Act, dripping, hang_up, raw_server, reset, sending
+from tests.support.raw_server import HEAD, Act, Drip, hang_up, raw_server, reset, sending
 
 HTML = f"<!doctype html><title>502</title><p>{CHATTER}".encode()
 # What is not a JSON object.
@@ -78,7 +78,7 @@ def dripping_past_the_deadline(
         if count == DRIPPED_BYTES:
             stopwatch.forward(10_000)
 
-    return raw_server(dripping(HEAD + b"Content-Length: 1000000\r\n\r\n", b" ", pass_deadline))
+    return raw_server(Drip(HEAD + b"Content-Length: 1000000\r\n\r\n", b" ", pass_deadline))
 
 
 CASES: Sequence[Case] = (

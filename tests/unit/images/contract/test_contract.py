@@ -30,7 +30,7 @@ from schemas.requests import GenerationOrder
 from store import Deadline
 from tests.support.builders import ORDER, Backend, Stopwatch, expired
 from tests.support.providers import PROMPT, PROVIDERS, Provider
-from tests.support.raw_server import HEAD, Act, dripping, hang_up, raw_server, reset
+from tests.support.raw_server import HEAD, MAX_DRIPPED_BYTES, Act, Drip, hang_up, raw_server, reset
 from tests.unit.images.contract.cases import CASES, NO_OBJECTS, Case, answering
 
 IMAGE_ORDER = ImageOrder("request", "attempt", "realistic", "vibrant", "512x512", PROMPT)
@@ -166,16 +166,29 @@ def test_a_provider_that_is_not_there_is_a_fault(provider: Provider) -> None:
 
 
 @each_provider
-def test_the_head_of_an_answer_may_not_drip_past_the_deadline_either(provider: Provider) -> None:
-    """The time-out of a socket starts again with each byte."""
-    with raw_server(dripping(HEAD + b"X: ", b"x")) as url, pytest.raises(TimedOut):
+@pytest.mark.parametrize("begin", [b"", HEAD + b"X: ", HEAD + b"Content-Length: 1000000\r\n\r\n"])
+def test_no_drip_outlasts_the_deadline(provider: Provider, begin: bytes) -> None:
+    """Wherever it begins: the time-out of a socket starts again with each byte."""
+    drip = Drip(begin, b" ")
+    with raw_server(drip) as url, pytest.raises(TimedOut):
         generate_image(provider.at(url), IMAGE_ORDER, Deadline.after(0.2))
+    assert drip.sent_bytes < MAX_DRIPPED_BYTES / 2
+
+
+@each_provider
+def test_an_answer_that_is_given_up_is_not_read_on(provider: Provider) -> None:
+    """Its connection is closed with the first piece after the deadline."""
+    stopwatch = Stopwatch()
+    drip = Drip(HEAD + b"Content-Length: 1000000\r\n\r\n", b" ", lambda count: stopwatch.forward(10))
+    with raw_server(drip) as url, pytest.raises(TimedOut):
+        asked(provider.at(url), stopwatch)
+    assert drip.sent_bytes < MAX_DRIPPED_BYTES / 2
 
 
 @each_provider
 def test_a_provider_that_says_nothing_is_given_up_at_the_deadline(provider: Provider) -> None:
     """Not a byte comes."""
-    with raw_server(dripping(b"", b"")) as url, pytest.raises(TimedOut):
+    with raw_server(Drip(b"", b"")) as url, pytest.raises(TimedOut):
         generate_image(provider.at(url), IMAGE_ORDER, Deadline.after(0.2))
 
 
