@@ -50,25 +50,13 @@ def application_default() -> Credentials:
     return credentials
 
 
-def authorized_session() -> requests.Session:
-    """A session with application default credentials.
-
-    Raises:
-        ProviderFailed: there are none.
-    """
-    try:
-        return AuthorizedSession(application_default(), max_refresh_attempts=1)
-    except GoogleAuthError as error:
-        raise ProviderFailed("There are no application default credentials for Vertex AI.") from error
-
-
 @dataclass(frozen=True, slots=True)
 class GeminiModel:
     """One of Gemini's image models, by its name. The project pays."""
 
     model: str
     project: str
-    open_session: Callable[[], requests.Session] = authorized_session
+    credentials: Callable[[], Credentials] = application_default
     base_url: str = BASE_URL
 
     def generate(self, order: ImageOrder, deadline: Deadline) -> PictureBytes:
@@ -86,7 +74,13 @@ class GeminiModel:
             },
         }
         url = f"{self.base_url}/v1/{place}:generateContent"
-        return _picture(post_json(self.open_session, url, payload, deadline, _judge))
+        return _picture(post_json(self._session, url, payload, deadline, _judge))
+
+    def _session(self) -> requests.Session:
+        try:
+            return AuthorizedSession(self.credentials(), max_refresh_attempts=1)
+        except GoogleAuthError as error:
+            raise ProviderFailed("There are no application default credentials for Vertex AI.") from error
 
 
 def aspect_ratio(size: str) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
 from google.auth.credentials import Credentials
-from google.auth.transport.requests import AuthorizedSession
 
 from images.gemini import GeminiModel
 from images.model import ImageModel
@@ -49,10 +47,6 @@ class Provider:
         return json.dumps(self.picture(base64.b64encode(data).decode())).encode()
 
 
-def gemini_session() -> requests.Session:
-    return AuthorizedSession(FixedCredentials(), max_refresh_attempts=1)
-
-
 def _gemini_picture(data: Any) -> Mapping[str, Any]:
     parts = [{"text": CHATTER}, {"inlineData": {"mimeType": "image/png", "data": data}}]
     return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}], "usageMetadata": {}}
@@ -65,7 +59,7 @@ def _gemini_stop(reason: Any) -> Mapping[str, Any]:
 GEMINI = Provider(
     "gemini",
     "/v1/projects/demo/locations/global/publishers/google/models/gemini-x-image:generateContent",
-    lambda url: GeminiModel("gemini-x-image", "demo", gemini_session, url),
+    lambda url: GeminiModel("gemini-x-image", "demo", FixedCredentials, url),
     _gemini_picture,
     [
         (200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": CHATTER}}),

@@ -1,11 +1,8 @@
 """What Gemini's models are sent, and what an operator is told. tests/unit/images/contract has the rest."""
 
 import json
-from collections.abc import Callable
 
 import pytest
-import requests
-from google.auth.transport.requests import AuthorizedSession
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -18,12 +15,8 @@ from tests.support.providers import GEMINI, FixedCredentials
 ORDER = ImageOrder("request", "attempt", "anime", "neon", "1024x1792", "a red bicycle")
 
 
-def session_of(credentials: FixedCredentials) -> Callable[[], requests.Session]:
-    return lambda: AuthorizedSession(credentials, max_refresh_attempts=1)
-
-
 def asked(url: str, credentials: FixedCredentials | None = None) -> object:
-    model = GeminiModel("gemini-x-image", "demo", session_of(credentials or FixedCredentials()), url.rstrip("/"))
+    model = GeminiModel("gemini-x-image", "demo", lambda: credentials or FixedCredentials(), url.rstrip("/"))
     return generate_image(model, ORDER, Deadline.after(50))
 
 

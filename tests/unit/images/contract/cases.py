@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,29 @@ def redirecting(provider: Provider, httpserver: HTTPServer, _: Stopwatch) -> Ite
     yield httpserver.url_for("").rstrip("/")
 
 
+def too_large(encoding: str) -> Serve:
+    """A picture, and white space after it."""
+
+    def serve(provider: Provider, httpserver: HTTPServer, stopwatch: Stopwatch) -> AbstractContextManager[str]:
+        body = provider.success(b"picture") + b" " * MAX_ANSWER_BYTES
+        sent = gzip.compress(body, 1) if encoding == "gzip" else body
+        return answering(200, sent, Content_Encoding=encoding)(provider, httpserver, stopwatch)
+
+    return serve
+
+
+def breaking_off_past_the_deadline(
+    provider: Provider, httpserver: HTTPServer, stopwatch: Stopwatch
+) -> AbstractContextManager[str]:
+    """As a provider does that has a time-out of its own."""
+
+    def act(connection: socket.socket) -> None:
+        stopwatch.forward(10_000)
+        reset(connection)
+
+    return raw_server(act)
+
+
 def dripping_past_the_deadline(
     provider: Provider, httpserver: HTTPServer, stopwatch: Stopwatch
 ) -> AbstractContextManager[str]:
@@ -94,12 +118,8 @@ CASES: Sequence[Case] = (
     Case("HTML and 429", PROVIDER_BUSY, answering(429, HTML, Retry_After="5000"), 3_600),
     Case("no picture", PROVIDER_FAILED, of_provider(lambda provider: (200, provider.no_pictures[-1]))),
     Case("redirect", PROVIDER_FAILED, redirecting),
-    Case("too large", PROVIDER_FAILED, answering(200, b" " * (MAX_ANSWER_BYTES + 1))),
-    Case(
-        "too large once unpacked",
-        PROVIDER_FAILED,
-        answering(200, gzip.compress(b" " * (MAX_ANSWER_BYTES + 1)), Content_Encoding="gzip"),
-    ),
+    Case("too large", PROVIDER_FAILED, too_large("identity")),
+    Case("too large once unpacked", PROVIDER_FAILED, too_large("gzip")),
     Case("truncated", PROVIDER_FAILED, on_a_socket(sending(HEAD + b"Content-Length: 99\r\n\r\n{"))),
     Case(
         "truncated chunk",
@@ -114,5 +134,6 @@ CASES: Sequence[Case] = (
     Case("not HTTP", PROVIDER_FAILED, on_a_socket(sending(b"SSH-2.0-x\r\n"))),
     Case("reset", PROVIDER_FAILED, on_a_socket(reset)),
     Case("no answer", PROVIDER_FAILED, on_a_socket(hang_up)),
+    Case("broken off past the deadline", TIMED_OUT, breaking_off_past_the_deadline),
     Case("slow drip", TIMED_OUT, dripping_past_the_deadline),
 )

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -29,6 +30,7 @@ from images.model import (
 from schemas.requests import GenerationOrder
 from store import Deadline
 from tests.support.builders import ORDER, Backend, Stopwatch, expired
+from tests.support.certificates import self_signed
 from tests.support.providers import PROMPT, PROVIDERS, Provider
 from tests.support.raw_server import HEAD, MAX_DRIPPED_BYTES, Act, Drip, hang_up, raw_server, reset
 from tests.unit.images.contract.cases import CASES, NO_OBJECTS, Case, answering
@@ -127,6 +129,8 @@ def test_an_answer_without_a_picture_is_a_fault(provider: Provider, httpserver: 
             with pytest.raises(ProviderFailed) as caught:
                 asked(provider.at(url))
             assert says_nothing(str(caught.value))
+            # The model's own failure, and not an exception in it.
+            assert "Error" not in str(caught.value)
 
 
 @each_provider
@@ -193,11 +197,23 @@ def test_a_provider_that_says_nothing_is_given_up_at_the_deadline(provider: Prov
 
 
 @each_provider
+def test_a_provider_without_a_trusted_certificate_gets_nothing(provider: Provider, tmp_path: Path) -> None:
+    """Neither the key nor the prompt: anybody could be there."""
+    with HTTPServer(ssl_context=self_signed(tmp_path)) as server:
+        server.expect_request(provider.path).respond_with_data(provider.success(b"x"))
+        with pytest.raises(ProviderFailed, match="SSLError"):
+            asked(provider.at(server.url_for("").rstrip("/")))
+        assert server.log == []
+
+
+@each_provider
 def test_without_time_nothing_is_asked(provider: Provider, httpserver: HTTPServer) -> None:
     """The picture could not be sold."""
     with answering(200, provider.success(b"x"))(provider, httpserver, Stopwatch()) as url, pytest.raises(TimedOut):
         generate_image(provider.at(url), IMAGE_ORDER, expired())
-    assert httpserver.log == []
+    # Had the first one been asked, its request would be here before this one's.
+    asked(provider.at(httpserver.url_for("").rstrip("/")))
+    assert len(httpserver.log) == 1
 
 
 def test_the_simulated_models_keep_the_contract() -> None:
