@@ -217,7 +217,7 @@ def test_a_webhook_is_https_outside_an_emulator() -> None:
 def test_a_missing_key_of_a_model_stops_nothing() -> None:
     """Only one function gets it, and the others have the same settings. Its line end is not a part of it."""
     for environ, key in (({}, ""), ({"OPENAI_API_KEY": " sk-x\n"}, "sk-x")):
-        settings = config.load({"MODEL_A": "openai:gpt-image-2", **environ})
+        settings = config.load({"MODEL_A": "openai:gpt-image-2", "STORAGE_BUCKET": "pictures", **environ})
         assert (settings.models["model-a"], settings.openai_api_key) == ("openai:gpt-image-2", key)
 
 

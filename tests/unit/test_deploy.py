@@ -85,7 +85,7 @@ def test_only_the_reports_get_the_webhooks_address(manifest: dict[str, Any]) -> 
 def test_only_a_purchase_from_openai_gets_the_key() -> None:
     """A deploy asks for every secret that is declared, so it is not declared for anybody else."""
     for settings in ({"MODEL_A": "openai:gpt-image-2"}, {"MODEL_B": "openai:gpt-image-2", "MODEL_A": "gemini:x"}):
-        found = discovered(**settings)
+        found = discovered(**settings, STORAGE_BUCKET="pictures")
         assert "OPENAI_API_KEY" in {parameter["name"] for parameter in found["params"]}
         bound = {
             name
@@ -94,7 +94,7 @@ def test_only_a_purchase_from_openai_gets_the_key() -> None:
             if secret["key"] == "OPENAI_API_KEY"
         }
         assert bound == {"createGenerationRequest"}
-    local = discovered(MODEL_A="openai:gpt-image-2", FUNCTIONS_EMULATOR="true")
+    local = discovered(MODEL_A="openai:gpt-image-2", STORAGE_BUCKET="pictures", FUNCTIONS_EMULATOR="true")
     assert "OPENAI_API_KEY" not in {parameter["name"] for parameter in local["params"]}
 
 

@@ -1,6 +1,7 @@
 """Settings -> what the handlers work with."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,7 @@ from calls import Call, Caller
 from credits.ledger import Ledger
 from errors import Unavailable
 from images.gemini import GeminiModel
+from images.model import ImageModel
 from images.openai import OpenAiModel
 from schemas.requests import CreditsQuery, GenerationOrder
 from store import NO_DEADLINE, Connection, Deadline
@@ -61,15 +63,16 @@ def test_the_failure_rate_of_the_simulated_models_is_the_settings() -> None:
 
 def test_each_model_is_run_by_what_its_setting_names() -> None:
     """Nobody is asked for credentials yet; a key that is missing shows at the first purchase."""
-    settings = config.load(
-        {"GCLOUD_PROJECT": "demo", "MODEL_A": "gemini:gemini-3-pro-image", "MODEL_B": "openai:gpt-image-2"}
-    )
-    assert services.build(settings, connect=not_now).models == {
+
+    def models_of(**environ: str) -> Mapping[str, ImageModel]:
+        settings = config.load({"GCLOUD_PROJECT": "demo", "STORAGE_BUCKET": "pictures", **environ})
+        return services.build(settings, connect=not_now).models
+
+    assert models_of(MODEL_A="gemini:gemini-3-pro-image", MODEL_B="openai:gpt-image-2") == {
         "model-a": GeminiModel("gemini-3-pro-image", "demo"),
         "model-b": OpenAiModel("gpt-image-2", ""),
     }
-    with_key = config.load({"MODEL_B": "openai:gpt-image-2", "OPENAI_API_KEY": "sk-x"})
-    models = services.build(with_key, connect=not_now).models
+    models = models_of(MODEL_B="openai:gpt-image-2", OPENAI_API_KEY="sk-x")
     assert models["model-b"] == OpenAiModel("gpt-image-2", "sk-x")
     assert isinstance(models["model-a"], ai_simulator.SimulatedModel)
 
