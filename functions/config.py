@@ -142,10 +142,10 @@ class Settings:
     models: Mapping[str, str]
     bucket: str
     storage_emulator_url: str
-    openai_api_key: str = field(repr=False)
     api_base_url: str
     allowed_origins: Sequence[str]
     report_webhook_url: str = field(repr=False)
+    openai_api_key: str = field(repr=False)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -185,11 +185,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
         bucket=reader.bucket(),
         storage_emulator_url=environ.get(STORAGE_URL, ""),
-        # A missing key shows at the first purchase: the other functions do not get it.
-        openai_api_key=environ.get(OPENAI_API_KEY, "").strip(),
         api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.webhook(in_emulator),
+        # A missing key shows at the first purchase: the other functions do not get it.
+        openai_api_key=environ.get(OPENAI_API_KEY, "").strip(),
     )
     _check_instances(reader)
     reader.add(_identity_problems(require_auth, environ))
