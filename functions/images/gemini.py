@@ -1,6 +1,7 @@
 """Gemini's image models on Vertex AI, with the functions' own service account and no key.
 
 Request and answer of generateContent: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
+Refusals: https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/process-blocked-responses
 The aspect ratios: ImageConfig of the API's v1, as its client libraries document it. docs/models.md says what was tried.
 """
 
