@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 
 import config
 from api.endpoint import ANSWER_SHARE
-from credits.documents import PROVIDER_BUSY, PROVIDER_FAILED, REFUSED_CONTENT, TIMED_OUT
+from credits.documents import PROVIDER_BUSY, PROVIDER_FAILED, REFUSED_CONTENT, STORAGE_FAILED, TIMED_OUT
 from images.gemini import aspect_ratio
 from images.model import ImageOrder, ModelFailed, PictureBytes, ProviderBusy, generate_image
 from images.openai import OpenAiModel, size_for
@@ -75,7 +75,7 @@ def test_the_sizes_are_those_of_the_code() -> None:
 def test_every_failure_is_explained() -> None:
     """One row each."""
     rows = re.findall(r"^\| .* \| `([A-Z_]+)` \| .* \|$", TEXT, re.MULTILINE)
-    assert rows == [REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT, PROVIDER_FAILED]
+    assert rows == [REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT, PROVIDER_FAILED, STORAGE_FAILED]
 
 
 def test_every_choice_of_a_setting_is_listed() -> None:
