@@ -6,14 +6,13 @@ projects) and functions/.env.<project>; docs/operations.md lists them.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 from firebase_functions.params import BoolParam, IntParam, Param, SecretParam, StringParam
 
-import origins
+from setting_reader import SettingReader
 
 # functions/.env has these defaults too, and wins: change both.
 # StringParam for fractions: the CLI does not know FloatParam.
@@ -92,15 +91,12 @@ PARAMS: tuple[Param[Any], ...] = (
 )
 # What is on offer, and the setting of each.
 MODELS = {"model-a": MODEL_A, "model-b": MODEL_B}
-_N = TypeVar("_N", int, float)
 
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
 # An address, unlike the others.
 STORAGE_URL = "STORAGE_EMULATOR_HOST"
 # The Emulator UI's pages may call the functions in the emulator.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
-# One way to write a number, which Python, the CLI and the server read as the same: gunicorn refuses 016, the CLI 1_000.
-_NUMBER: Mapping[type, str] = {int: r"0|[1-9][0-9]*", float: r"(0|[1-9][0-9]*)(\.[0-9]+)?"}
 # https://cloud.google.com/firestore/docs/manage-databases#database_id
 _DATABASE = r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
 _MODEL_WORDS = "simulated, gemini:<model> or openai:<model>"
@@ -117,10 +113,6 @@ MIN_TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS = 10, 2
 # As the Firebase CLI accepts them, up to what one CPU allows:
 # https://cloud.google.com/run/docs/configuring/services/memory-limits
 MEMORY_SIZES_MB = (256, 512, 1024, 2048, 4096)
-
-
-class ConfigurationError(ValueError):
-    """A setting cannot be used; the message names every such setting and what it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +146,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         ConfigurationError: at least one value is out of its range; names all of them.
     """
-    reader = _Reader(environ)
     in_emulator = bool(environ.get(FIRESTORE_HOST))
+    reader = SettingReader(environ, in_emulator)
     timeout_seconds = reader.integer(
         TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS, 3600
     )
@@ -171,23 +163,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         catalog_ttl_seconds=reader.number(
             CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: value <= 86_400
         ),
-        lease_seconds=reader.number(
-            RESERVATION_LEASE_SECONDS,
-            int,
-            f"an integer above TIMEOUT_SECONDS ({timeout_seconds}) and at most 86400",
-            lambda value: timeout_seconds < value <= 86_400,
-        ),
+        lease_seconds=_lease_seconds(reader, timeout_seconds),
         require_auth=require_auth,
         require_app_check=reader.switch(REQUIRE_APP_CHECK),
         revocation_check_seconds=reader.integer(REVOCATION_CHECK_SECONDS, 0, 3600),
         signup_credits=reader.integer(SIGNUP_CREDITS, 0, MAX_SIGNUP_CREDITS),
         max_pending_per_user=reader.integer(MAX_PENDING_PER_USER, 1, 1000),
         models={name: reader.matching(param, _MODEL, _MODEL_WORDS) for name, param in MODELS.items()},
-        bucket=reader.bucket(),
+        bucket=_bucket(reader, environ),
         storage_emulator_url=environ.get(STORAGE_URL, ""),
-        api_base_url=reader.address(API_BASE_URL, in_emulator) or _own_address(project, region, in_emulator),
-        allowed_origins=[*reader.origins(), *(LOCAL_ORIGINS if in_emulator else ())],
-        report_webhook_url=reader.webhook(in_emulator),
+        api_base_url=reader.address(API_BASE_URL) or _own_address(project, region, in_emulator),
+        allowed_origins=[*reader.origins(ALLOWED_ORIGINS), *(LOCAL_ORIGINS if in_emulator else ())],
+        report_webhook_url=reader.secret_address(REPORT_WEBHOOK_URL),
         # A missing key shows at the first purchase: the other functions do not get it.
         openai_api_key=environ.get(OPENAI_API_KEY, "").strip(),
     )
@@ -195,6 +182,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     reader.add(_identity_problems(require_auth, environ))
     reader.raise_problems()
     return settings
+
+
+def _lease_seconds(reader: SettingReader, timeout_seconds: int) -> int:
+    expected = f"an integer above TIMEOUT_SECONDS ({timeout_seconds}) and at most 86400"
+    return reader.number(RESERVATION_LEASE_SECONDS, int, expected, lambda value: timeout_seconds < value <= 86_400)
 
 
 def model_secrets(settings: Settings) -> list[SecretParam]:
@@ -207,7 +199,7 @@ def model_secrets(settings: Settings) -> list[SecretParam]:
     return [SecretParam(OPENAI_API_KEY, description="A key of OpenAI's API")]
 
 
-def _check_instances(reader: "_Reader") -> None:
+def _check_instances(reader: SettingReader) -> None:
     """What only the CLI uses, which would deploy it unchecked."""
     reader.number(MEMORY_MB, int, f"one of {', '.join(map(str, MEMORY_SIZES_MB))}", lambda mb: mb in MEMORY_SIZES_MB)
     low = reader.integer(MIN_INSTANCES, 0, 1000)
@@ -248,106 +240,21 @@ def _own_address(project: str | None, region: str, in_emulator: bool) -> str:
     return f"https://{region}-{project}.cloudfunctions.net"
 
 
-class _Reader:
-    """Reads values by parameter and remembers every problem, so that one start reports them all."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._problems: list[str] = []
-
-    def switch(self, param: BoolParam) -> bool:
-        # The CLI's own words for its boolean parameters.
-        return self.matching(param, "true|false", "true or false") == "true"
-
-    def add(self, problems: Iterable[str]) -> None:
-        self._problems.extend(problems)
-
-    def matching(self, param: Param[Any], pattern: str, expected: str) -> str:
-        raw = self._raw(param)
-        if not re.fullmatch(pattern, raw):
-            self._problems.append(f"{param.name} must be {expected}, not {raw!r}")
-        return raw
-
-    def webhook(self, in_emulator: bool) -> str:
-        """The webhook's address, empty if there is none; never quoted, since it is a credential."""
-        url = self._environ.get(REPORT_WEBHOOK_URL.name, "").strip()
-        if url in ("", "none"):
-            return ""
-        if not _is_address(url, _schemes(in_emulator)):
-            self._problems.append(f"{REPORT_WEBHOOK_URL.name} must be none or an address that begins with https://")
-        return url
-
-    def address(self, param: StringParam, in_emulator: bool) -> str:
-        """A public address without a slash at its end, empty if there is none."""
-        url = self._raw(param).rstrip("/")
-        if url and not (_is_address(url, _schemes(in_emulator)) and not re.search(r"[?#@]", url) and url.isascii()):
-            self._problems.append(f"{param.name} must be empty or an address that begins with https://, not {url!r}")
-        return url
-
-    def bucket(self) -> str:
-        """The bucket for pictures: the one that is named; or, if real models need one, the project's default bucket."""
-        bucket = self.matching(STORAGE_BUCKET, _BUCKET, "empty or the name of a bucket, without gs://")
-        # An emulator's default bucket is only a name, unless the Storage emulator runs.
-        is_wanted = not bucket and any(self._raw(model) != "simulated" for model in MODELS.values())
-        if is_wanted and (STORAGE_URL in self._environ or FIRESTORE_HOST not in self._environ):
-            bucket = _default_bucket(self._environ.get("FIREBASE_CONFIG", ""))
-        if is_wanted and not bucket:
-            wanted = "the bucket that real models' pictures are kept in"
-            self._problems.append(f"{STORAGE_BUCKET.name} must name {wanted}: no default bucket was found")
+def _bucket(reader: SettingReader, environ: Mapping[str, str]) -> str:
+    """The bucket for pictures: the one that is named; or, if real models need one, the project's default bucket."""
+    bucket = reader.matching(STORAGE_BUCKET, _BUCKET, "empty or the name of a bucket, without gs://")
+    if bucket or all(reader.raw(model) == "simulated" for model in MODELS.values()):
         return bucket
-
-    def origins(self) -> list[str]:
-        """The origins listed; each must be written as browsers send it, or it would match no page."""
-        found = [each.strip() for each in self._raw(ALLOWED_ORIGINS).split(",") if each.strip()]
-        for each in found:
-            if (sent := origins.as_sent(each)) != each:
-                reason = f"browsers send {sent!r}, not {each!r}" if sent else f"no page has the origin {each!r}"
-                self._problems.append(
-                    f"{ALLOWED_ORIGINS.name} must be empty or origins like https://example.com, separated by commas: "
-                    + reason
-                )
-        return found
-
-    def integer(self, param: Param[Any], minimum: int, maximum: int) -> int:
-        expected = f"an integer from {minimum} to {maximum}"
-        return self.number(param, int, expected, lambda value: minimum <= value <= maximum)
-
-    def number(self, param: Param[Any], kind: type[_N], expected: str, accepts: Callable[[_N], bool]) -> _N:
-        raw = self._raw(param)
-        # Twenty digits are more than any range here, and fewer than Python refuses to read.
-        value = kind(raw) if len(raw) <= 20 and re.fullmatch(_NUMBER[kind], raw) else None
-        if value is None or not accepts(value):
-            self._problems.append(f"{param.name} must be {expected} in plain digits, not {raw!r}")
-            return kind(0)
-        return value
-
-    def raise_problems(self) -> None:
-        if self._problems:
-            raise ConfigurationError("Invalid configuration: " + "; ".join(self._problems) + ".")
-
-    def _raw(self, param: Param[Any]) -> str:
-        return self._environ.get(param.name, written(param.default))
+    # An emulator's default bucket is only a name, unless the Storage emulator runs.
+    if STORAGE_URL in environ or FIRESTORE_HOST not in environ:
+        bucket = _default_bucket(environ.get("FIREBASE_CONFIG", ""))
+    if not bucket:
+        wanted = "the bucket that real models' pictures are kept in"
+        reader.add([f"{STORAGE_BUCKET.name} must name {wanted}: no default bucket was found"])
+    return bucket
 
 
 def _default_bucket(firebase_config: str) -> str:
     """The project's bucket, as the CLI tells the functions: https://firebase.google.com/docs/functions/config-env."""
     found = re.search(r'"storageBucket":\s*"([^"]+)"', firebase_config)
     return found[1] if found else ""
-
-
-def written(default: Any) -> str:
-    """A parameter's default in the form of .env files."""
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def _schemes(in_emulator: bool) -> Sequence[str]:
-    return ("https", "http") if in_emulator else ("https",)
-
-
-def _is_address(text: str, schemes: Sequence[str]) -> bool:
-    """Whether a request can be sent there."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
-    except ValueError:
-        return False

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import config
 import origins
+from setting_reader import ConfigurationError, written
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR = {config.FIRESTORE_HOST: "127.0.0.1:8080"}
@@ -22,7 +23,7 @@ def env_file(name: str) -> dict[str, str]:
 
 def refused(environ: dict[str, str]) -> str:
     """The message with which these settings are refused."""
-    with pytest.raises(config.ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         config.load(environ)
     return str(caught.value)
 
@@ -41,7 +42,7 @@ def test_there_are_at_most_twenty_two_settings() -> None:
 
 def test_the_env_file_names_every_parameter_with_its_default() -> None:
     """The CLI asks for what functions/.env lacks, so it lacks nothing and changes nothing. A secret is not in it."""
-    assert env_file(".env") == {param.name: config.written(param.default) for param in config.PARAMS}
+    assert env_file(".env") == {param.name: written(param.default) for param in config.PARAMS}
     assert env_file(".env.demo-case-study").keys() <= env_file(".env").keys()
     assert WEBHOOK not in env_file(".env")
 
@@ -122,7 +123,7 @@ def test_a_number_that_is_accepted_is_read_as_the_same_by_everyone(name: str, ra
     """Python, the CLI and gunicorn each have forms of their own; only the one that all share is accepted."""
     try:
         config.load({name: raw, "RESERVATION_LEASE_SECONDS": "3601"})
-    except config.ConfigurationError:
+    except ConfigurationError:
         return
     # gunicorn reads with base 0, for which a leading zero is an error and 0x a hexadecimal number.
     assert raw == str(int(raw)) == str(int(raw, 0))
@@ -137,7 +138,7 @@ def test_an_origin_that_is_accepted_is_one_that_browsers_send(raw: str) -> None:
     """Otherwise it would match no page, silently; tests/unit/test_origins.py has what browsers send."""
     try:
         allowed = config.load({"ALLOWED_ORIGINS": raw}).allowed_origins
-    except config.ConfigurationError:
+    except ConfigurationError:
         return
     assert [origins.as_sent(origin) for origin in allowed] == allowed
     assert "".join(allowed) == raw.replace(",", "").replace(" ", "")

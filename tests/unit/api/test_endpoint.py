@@ -18,11 +18,11 @@ from api.endpoint import Endpoint, ScheduledRunFailed
 from api.operations import ALWAYS, Access, Operation
 from api.parsing import field_names
 from calls import Call, Caller, Drawn, Ok, Text
-from config import ConfigurationError
 from errors import BrokenDocument, Unavailable
 from handlers import Services
 from schemas.replies import QuoteReply
 from schemas.requests import Input, NoQuery
+from setting_reader import ConfigurationError
 from store import StoreError
 from tests.support.builders import IMAGE_URL, ORDER, Backend, KnownTokens, failing, http_request
 
