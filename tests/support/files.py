@@ -6,10 +6,9 @@ import platform
 import socket
 import struct
 import subprocess
-import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -25,6 +24,7 @@ from images.model import PictureBytes
 from images.storage import PictureStore, StoredAt
 from services import new_id
 from store import Deadline
+from tests.support.raw_server import raw_server
 from tests.support.servers import listens, wait_until
 
 BUCKET = "pictures"
@@ -153,42 +153,16 @@ class MemoryFiles:
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """The address of a server that gives every request this answer, and hangs up."""
-    with _accepting(lambda number, asked: answer) as url:
-        yield url
-
-
-@contextmanager
 def losing_the_first_answer(bucket: Bucket) -> Iterator[str]:
     """The address of a server before the bucket's that hangs up once, after the request was served."""
+    numbers = itertools.count()
 
-    def forward(number: int, asked: bytes) -> bytes:
+    def forward(client: socket.socket, request: bytes) -> None:
         with socket.create_connection(("127.0.0.1", int(bucket.url.rpartition(":")[2]))) as server:
-            server.sendall(asked.replace(b"Connection: keep-alive", b"Connection: close"))
+            server.sendall(request.replace(b"Connection: keep-alive", b"Connection: close"))
             answer = b"".join(iter(lambda: server.recv(65536), b""))
-        return answer if number else b""
+        if next(numbers):
+            client.sendall(answer)
 
-    with _accepting(forward) as url:
+    with raw_server(forward) as url:
         yield url
-
-
-@contextmanager
-def _accepting(answer: Callable[[int, bytes], bytes]) -> Iterator[str]:
-    """Reads one small request from each connection, numbered from 0, and answers it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            for number in itertools.count():
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                with client, suppress(OSError):
-                    client.sendall(answer(number, client.recv(65536)))
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with suppress(OSError):
-            # Closing alone would leave accept() waiting.
-            listener.shutdown(socket.SHUT_RDWR)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-# What to do with a connection once its request has been read.
-Act = Callable[[socket.socket], None]
+# What to do with a connection and the request that was read from it.
+Act = Callable[[socket.socket, bytes], None]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 # Between two bytes of a drip, and when it stops waiting for the client to go: after 20 seconds.
 DRIP_SECONDS, MAX_DRIPPED_BYTES = 0.002, 10_000
@@ -43,32 +43,33 @@ def _serve(open_sockets: list[socket.socket], act: Act) -> None:
         open_sockets.append(connection)
         # An error: the client is gone.
         with connection, suppress(OSError):
-            _read_request(connection)
-            act(connection)
+            act(connection, _read_request(connection))
 
 
-def _read_request(connection: socket.socket) -> None:
+def _read_request(connection: socket.socket) -> bytes:
+    """The whole of it, in however many pieces it comes."""
     with connection.makefile("rb") as stream:
-        length = 0
+        request, length = b"", 0
         while (line := stream.readline()).strip():
+            request += line
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-        stream.read(length)
+        return request + line + stream.read(length)
 
 
-def reset(connection: socket.socket) -> None:
+def reset(connection: socket.socket, request: bytes) -> None:
     """Breaks the connection off instead of answering."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def hang_up(connection: socket.socket) -> None:
+def hang_up(connection: socket.socket, request: bytes) -> None:
     """Ends the connection without an answer."""
 
 
 def sending(data: bytes) -> Act:
     """Sends these bytes and ends the connection."""
-    return lambda connection: connection.sendall(data)
+    return lambda connection, request: connection.sendall(data)
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Drip:
     after_bytes: Callable[[int], None] = lambda count: None
     sent_bytes: int = 0
 
-    def __call__(self, connection: socket.socket) -> None:
+    def __call__(self, connection: socket.socket, request: bytes) -> None:
         connection.sendall(self.begin)
         # A client that closes its side makes the connection readable.
         while self.sent_bytes < MAX_DRIPPED_BYTES and not select.select([connection], [], [], DRIP_SECONDS)[0]:

@@ -11,7 +11,8 @@ from images.model import PictureBytes, StorageFailed
 from images.storage import CACHE_CONTROL, PictureStore, StoredAt
 from store import NO_DEADLINE, Deadline
 from tests.support.builders import Stopwatch, expired
-from tests.support.files import BUCKET, Bucket, answering, bucket_server, losing_the_first_answer
+from tests.support.files import BUCKET, Bucket, bucket_server, losing_the_first_answer
+from tests.support.raw_server import raw_server, sending
 
 PICTURE = PictureBytes(b"a whole picture", "image/webp")
 KEY = PictureKey("ann", "request", "attempt")
@@ -112,7 +113,7 @@ def test_a_missing_bucket_is_named_as_the_reason(bucket: Bucket) -> None:
 @pytest.mark.parametrize(("status", "words"), [(403, "Storage Object User"), (401, "credentials")])
 def test_a_refusal_tells_what_to_do(status: int, words: str) -> None:
     """Without a word of the server's, which may quote names."""
-    with answering(f"HTTP/1.1 {status} No\r\nContent-Length: 6\r\n\r\nsecret".encode()) as url:
+    with raw_server(sending(f"HTTP/1.1 {status} No\r\nContent-Length: 6\r\n\r\nsecret".encode())) as url:
         refused = refused_at(StoredAt("demo", BUCKET, url))
     assert words in str(refused)
     assert "secret" not in str(refused)
@@ -131,7 +132,7 @@ def test_missing_credentials_are_a_refusal(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_a_clear_answer_the_picture_may_be_there(answer: bytes) -> None:
     """It is tried until the time is up, and no longer."""
     deadline = Deadline.after(1.5)
-    with answering(answer) as url:
+    with raw_server(sending(answer)) as url:
         refused = refused_at(StoredAt("demo", BUCKET, url), deadline)
     assert refused.leaves_picture
     assert deadline.at_seconds - deadline.monotonic() > -1

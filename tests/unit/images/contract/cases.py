@@ -86,9 +86,9 @@ def breaking_off_past_the_deadline(
 ) -> AbstractContextManager[str]:
     """As a provider does that has a time-out of its own."""
 
-    def act(connection: socket.socket) -> None:
+    def act(connection: socket.socket, request: bytes) -> None:
         stopwatch.forward(10_000)
-        reset(connection)
+        reset(connection, request)
 
     return raw_server(act)
 

@@ -155,9 +155,9 @@ class Counted:
     act: Act
     times: int = 0
 
-    def __call__(self, connection: socket.socket) -> None:
+    def __call__(self, connection: socket.socket, request: bytes) -> None:
         self.times += 1
-        self.act(connection)
+        self.act(connection, request)
 
 
 @each_provider
