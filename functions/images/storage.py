@@ -6,6 +6,7 @@ Loads Google's client, so import it only where pictures are kept.
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 from urllib.parse import quote
 
 from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, PreconditionFailed, Unauthorized
@@ -26,8 +27,8 @@ TOKEN_METADATA = "firebaseStorageDownloadTokens"
 DOWNLOADS_URL = "https://firebasestorage.googleapis.com"
 MAX_SECONDS = 60.0
 DELETE_SECONDS = 10.0
-# One silent call leaves time for a second one.
-CALL_SHARE = 1 / 3
+# Of the time that is left: for connecting and sending, and as much again for the answer. Three silent calls fit in.
+WAIT_SHARE = 1 / 6
 # What an operator has to do. Each of these is a refusal, so that nothing was stored.
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (NotFound, "There is no such bucket. Create it in the Firebase console, or set STORAGE_BUCKET to one that exists."),
@@ -78,8 +79,7 @@ class PictureStore:
                 content_type=picture.media_type,
                 # Must not exist: https://cloud.google.com/storage/docs/request-preconditions
                 if_generation_match=0,
-                timeout=seconds * CALL_SHARE,
-                retry=DEFAULT_RETRY.with_timeout(seconds * (1 - CALL_SHARE)),
+                **_limits(seconds),
             )
         except PreconditionFailed:
             # Only this attempt knows the name, so an earlier try of the same call was stored, and its answer was lost.
@@ -100,10 +100,7 @@ class PictureStore:
             StorageFailed: it may still be there.
         """
         try:
-            self._bucket().blob(key.object_name).delete(
-                timeout=DELETE_SECONDS * CALL_SHARE,
-                retry=DEFAULT_RETRY.with_timeout(DELETE_SECONDS * (1 - CALL_SHARE)),
-            )
+            self._bucket().blob(key.object_name).delete(**_limits(DELETE_SECONDS))
         except NotFound:
             pass
         except ERRORS as error:
@@ -116,6 +113,12 @@ class PictureStore:
                 options = {"client_options": {"api_endpoint": url}, "use_auth_w_custom_endpoint": False} if url else {}
                 self._connected = Client(project=self._place.project, **options).bucket(self._place.bucket)
             return self._connected
+
+
+def _limits(seconds: float) -> dict[str, Any]:
+    """Options of a call with which it ends in this time, even if its last try begins just before the tries end."""
+    wait_seconds = seconds * WAIT_SHARE
+    return {"timeout": wait_seconds, "retry": DEFAULT_RETRY.with_timeout(seconds - 2 * wait_seconds)}
 
 
 def _storage_failed(error: Exception) -> StorageFailed:

@@ -135,7 +135,7 @@ def test_without_a_clear_answer_the_picture_may_be_there(answer: bytes) -> None:
     with raw_server(sending(answer)) as url:
         refused = refused_at(StoredAt("demo", BUCKET, url), deadline)
     assert refused.leaves_picture
-    assert deadline.at_seconds - deadline.monotonic() > -1
+    assert deadline.at_seconds - deadline.monotonic() > -0.3
 
 
 def test_a_server_that_says_nothing_does_not_hold_up_the_request() -> None:
@@ -144,7 +144,7 @@ def test_a_server_that_says_nothing_does_not_hold_up_the_request() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         refused = refused_at(StoredAt("demo", BUCKET, f"http://127.0.0.1:{silent.getsockname()[1]}"), deadline)
     assert refused.leaves_picture
-    assert deadline.at_seconds - deadline.monotonic() > -1
+    assert deadline.at_seconds - deadline.monotonic() > -0.3
 
 
 def test_without_time_nothing_is_sent(bucket: Bucket) -> None:
