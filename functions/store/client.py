@@ -78,6 +78,11 @@ class Connection:
             request_serializer=messages.RunQueryRequest.SerializeToString,
             response_deserializer=messages.RunQueryResponse.FromString,
         )
+        self._run_aggregation = channel.unary_stream(
+            f"{_SERVICE}/RunAggregationQuery",
+            request_serializer=messages.RunAggregationQueryRequest.SerializeToString,
+            response_deserializer=messages.RunAggregationQueryResponse.FromString,
+        )
         self._commit = channel.unary_unary(
             f"{_SERVICE}/Commit",
             request_serializer=messages.CommitRequest.SerializeToString,
@@ -114,6 +119,16 @@ class Connection:
                 yield decode_fields(answer.document.fields)
         finally:
             call.cancel()
+
+    def run_sum(self, query: Query, field: str, timeout_seconds: float) -> float:
+        """The sum of a field over the query's documents: an integer if each of them is one, and none is too large."""
+        request = self._messages.run_sum(query, field)
+        call = self._run_aggregation(request, timeout=timeout_seconds, metadata=self._metadata)
+        # Firestore may also send a time only, without a result.
+        answers = [messages.summed(answer) for answer in _received(call) if answer.HasField("result")]
+        if len(answers) != 1:
+            raise StoreError(grpc.StatusCode.UNKNOWN)
+        return answers[0]
 
     def commit(self, writes: Sequence[Write], timeout_seconds: float) -> dict[str, Version]:
         """Applies all writes or none; the documents' new versions by path."""

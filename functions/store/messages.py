@@ -9,17 +9,20 @@ from typing import Any
 from google.cloud.firestore_v1 import types
 
 from store.documents import Document, Query, Version, Write
-from store.values import decode_fields, fill
+from store.values import decode, decode_fields, fill
 from store.writes import field_path, fill_time, fill_write
 
 BatchGetDocumentsRequest = types.BatchGetDocumentsRequest.pb()
 BatchGetDocumentsResponse = types.BatchGetDocumentsResponse.pb()
 RunQueryRequest = types.RunQueryRequest.pb()
 RunQueryResponse = types.RunQueryResponse.pb()
+RunAggregationQueryRequest = types.RunAggregationQueryRequest.pb()
+RunAggregationQueryResponse = types.RunAggregationQueryResponse.pb()
 CommitRequest = types.CommitRequest.pb()
 CommitResponse = types.CommitResponse.pb()
 
 _ID = "__name__"
+_SUM = "sum"
 _AND = int(types.StructuredQuery.CompositeFilter.Operator.AND)
 _ASCENDING = int(types.StructuredQuery.Direction.ASCENDING)
 _DESCENDING = int(types.StructuredQuery.Direction.DESCENDING)
@@ -70,6 +73,15 @@ class Messages:
             fill_time(request.read_time, read_time)
         return request
 
+    def run_sum(self, query: Query, field: str) -> Any:
+        """Asks for the sum of a field over the query's documents."""
+        whole = self.run_query(query, None, None)
+        request = RunAggregationQueryRequest(parent=whole.parent)
+        asked = request.structured_aggregation_query
+        asked.structured_query.CopyFrom(whole.structured_query)
+        asked.aggregations.add(alias=_SUM).sum.field.field_path = field_path(field)
+        return request
+
     def found(self, response: Any) -> Document:
         """The document in one answer to a batch get, or that there is none."""
         if response.HasField("found"):
@@ -92,6 +104,11 @@ class Messages:
         if query.order_by is not None:
             fill(cursor.add(), query.after.fields.get(query.order_by))
         cursor.add().reference_value = self._prefix + query.after.path
+
+
+def summed(response: Any) -> Any:
+    """The number in one answer to run_sum."""
+    return decode(response.result.aggregate_fields[_SUM])
 
 
 def version(time: Any) -> Version:

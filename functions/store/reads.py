@@ -86,6 +86,15 @@ class Reader:
 
         return persist(attempt, attempts)
 
+    def sum(self, query: Query, field: str, deadline: Deadline = NO_DEADLINE) -> float:
+        """The sum of a field over the query's documents, in one round trip; what is not a number counts as 0.
+
+        Firestore adds it up from an index that holds the query's fields and this one, and charges one document read for
+        each 1,000 entries: https://firebase.google.com/docs/firestore/query-data/aggregation-queries
+        """
+        attempts = self._attempts(deadline)
+        return persist(lambda: self._connection().run_sum(query, field, attempts.rpc_timeout_seconds), attempts)
+
     def _attempts(self, deadline: Deadline) -> Attempts:
         return Attempts(self._policy, deadline)
 

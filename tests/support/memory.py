@@ -146,19 +146,28 @@ class _MemoryConnection(Connection):
         for document in self._run_query(query, None, timeout_seconds):
             yield {name: value for name, value in document.fields.items() if name in fields}
 
+    def run_sum(self, query: Query, field: str, timeout_seconds: float) -> float:
+        found = [
+            document.fields.get(field)
+            for document in self._run_query(query, None, timeout_seconds, rpc="RunAggregationQuery")
+        ]
+        return sum(value for value in found if isinstance(value, int | float) and not isinstance(value, bool))
+
     def commit(self, writes: Sequence[Write], timeout_seconds: float) -> dict[str, Version]:
         self._before("Commit", timeout_seconds)
         versions = self._store.documents.commit(writes)
         self._store.after_rpc("Commit")
         return versions
 
-    def _run_query(self, query: Query, read_time: Version | None, timeout_seconds: float) -> Iterator[Document]:
+    def _run_query(
+        self, query: Query, read_time: Version | None, timeout_seconds: float, rpc: str = "RunQuery"
+    ) -> Iterator[Document]:
         """Breaks, if `after_rpc` breaks it, when its documents have arrived."""
-        self._before("RunQuery", timeout_seconds)
+        self._before(rpc, timeout_seconds)
         self._store.queries.append(query)
         collection = None if query.everywhere else query.collection
         yield from page(query, self._store.documents.all(read_time, collection))
-        self._store.after_rpc("RunQuery")
+        self._store.after_rpc(rpc)
 
     def _before(self, name: str, timeout_seconds: float) -> None:
         assert timeout_seconds > 0, "gRPC would not send it"

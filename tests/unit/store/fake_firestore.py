@@ -10,6 +10,7 @@ import grpc
 
 from store import Connection, messages
 from store.client import EMULATOR_METADATA, emulator_channel
+from store.values import encode
 
 DATABASE = "projects/demo/databases/(default)"
 
@@ -23,6 +24,7 @@ class FakeFirestore:
 
     batch_get: Callable[[Any, grpc.ServicerContext], Iterator[Any]] = lambda request, context: iter(())
     run_query: Callable[[Any, grpc.ServicerContext], Iterator[Any]] = lambda request, context: iter(())
+    run_sum: Callable[[Any, grpc.ServicerContext], Iterator[Any]] = lambda request, context: iter([summed(0)])
     commit: Callable[[Any, grpc.ServicerContext], Any] = lambda request, context: messages.CommitResponse()
     asked: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
 
@@ -59,6 +61,11 @@ class FakeFirestore:
                 messages.RunQueryRequest.FromString,
                 messages.RunQueryResponse.SerializeToString,
             ),
+            "RunAggregationQuery": grpc.unary_stream_rpc_method_handler(
+                noted("RunAggregationQuery", "run_sum"),
+                messages.RunAggregationQueryRequest.FromString,
+                messages.RunAggregationQueryResponse.SerializeToString,
+            ),
             "Commit": grpc.unary_unary_rpc_method_handler(
                 noted("Commit", "commit"),
                 messages.CommitRequest.FromString,
@@ -73,6 +80,13 @@ def found(path: str, n: int = 0) -> Any:
     response = messages.RunQueryResponse()
     response.document.name = f"{DATABASE}/documents/{path}"
     response.document.fields["n"].integer_value = n
+    return response
+
+
+def summed(value: float) -> Any:
+    """An answer to a sum."""
+    response = messages.RunAggregationQueryResponse()
+    response.result.aggregate_fields["sum"].CopyFrom(encode(value))
     return response
 
 

@@ -28,12 +28,13 @@ from store import (
     messages,
 )
 from store.client import CHANNEL_OPTIONS
-from tests.unit.store.fake_firestore import DATABASE, FakeFirestore, found, missing
+from tests.unit.store.fake_firestore import DATABASE, FakeFirestore, found, missing, summed
 
 ROUND_TRIPS: Mapping[str, Callable[[Connection, float], object]] = {
     "BatchGetDocuments": lambda connection, seconds: connection.batch_get(["a/x"], seconds),
     "RunQuery": lambda connection, seconds: connection.run_queries([Query("a")], seconds),
     "RunQuery as a stream": lambda connection, seconds: list(connection.stream(Query("a"), ["n"], seconds)),
+    "RunAggregationQuery": lambda connection, seconds: connection.run_sum(Query("a"), "n", seconds),
     "Commit": lambda connection, seconds: connection.commit([Write("a/x", {"n": 1})], seconds),
 }
 round_trips = pytest.mark.parametrize(("name", "send"), ROUND_TRIPS.items())
@@ -41,7 +42,7 @@ round_trips = pytest.mark.parametrize(("name", "send"), ROUND_TRIPS.items())
 
 def always(answer: Callable[[Any, grpc.ServicerContext], Any]) -> FakeFirestore:
     """A server with the same answer to everything."""
-    return FakeFirestore(batch_get=answer, run_query=answer, commit=answer)
+    return FakeFirestore(batch_get=answer, run_query=answer, run_sum=answer, commit=answer)
 
 
 def aborting(code: StatusCode, words: str = "user ann has 5 credits") -> Callable[[Any, grpc.ServicerContext], Any]:
@@ -76,6 +77,22 @@ def test_a_round_trip_is_one_call_with_its_route(name: str, send: Callable[[Conn
     assert metadata["google-cloud-resource-prefix"] == DATABASE
     assert metadata["x-goog-request-params"] == "database=projects/demo/databases/%28default%29"
     assert metadata["authorization"] == "Bearer owner"
+
+
+@pytest.mark.parametrize("value", [0, 2**62, 1.5])
+def test_a_sum_is_one_number(value: float) -> None:
+    """An integer stays one; an answer that has only a time is passed over."""
+    answers = [messages.RunAggregationQueryResponse(), summed(value)]
+    with FakeFirestore(run_sum=lambda request, context: iter(answers)).connected() as connection:
+        added_up = connection.run_sum(Query("a"), "n", 5)
+    assert (added_up, type(added_up)) == (value, type(value))
+
+
+def test_an_answer_without_a_sum_is_an_error() -> None:
+    """It is not taken for nothing."""
+    empty = FakeFirestore(run_sum=lambda request, context: iter(()))
+    with empty.connected() as connection, pytest.raises(StoreError):
+        connection.run_sum(Query("a"), "n", 5)
 
 
 def test_another_database_than_the_default_is_named() -> None:

@@ -6,7 +6,7 @@ import pytest
 from google.cloud.firestore_v1 import types
 
 from store import Document, Query, Version
-from store.messages import BatchGetDocumentsResponse, Messages, RunQueryRequest
+from store.messages import BatchGetDocumentsResponse, Messages, RunAggregationQueryRequest, RunQueryRequest
 from store.values import decode, encode
 
 DATABASE = "projects/demo/databases/(default)"
@@ -96,6 +96,16 @@ def test_limit_fields_and_time_are_sent() -> None:
     assert (request.read_time.seconds, request.read_time.nanos) == (1_700_000_000, 123_456_000)
     none = asked(Query("a"), fields=[]).structured_query.select.fields
     assert [field.field_path for field in none] == ["__name__"]
+
+
+def test_a_sum_is_asked_for_over_a_query() -> None:
+    """The query is the same as without a sum."""
+    query = Query("users", where=[("x.y", ">", 0)], order_by="x.y")
+    request = RunAggregationQueryRequest.FromString(MESSAGES.run_sum(query, "x.y").SerializeToString())
+    (aggregation,) = request.structured_aggregation_query.aggregations
+    assert aggregation.sum.field.field_path == "`x.y`"
+    assert request.parent == ROOT
+    assert request.structured_aggregation_query.structured_query == asked(query).structured_query
 
 
 def test_documents_are_asked_for_by_their_full_names() -> None:

@@ -35,6 +35,7 @@ READS: list[Callable[[MemoryStore], object]] = [
     lambda store: store.query(Query("users")),
     lambda store: store.query_all([Query("users")]),
     lambda store: list(store.pages(Query("users", limit=1))),
+    lambda store: store.sum(Query("users"), "n"),
     lambda store: store.fold(Query("users"), ["n"], list, add_row),
 ]
 
@@ -147,6 +148,14 @@ def test_a_query_can_look_back(store: MemoryStore) -> None:
     assert [document.fields["n"] for document in store.query(Query("numbers"), read_time=before.read_time)] == [
         0, 0, 1, 1, 2,
     ]  # fmt: skip
+
+
+def test_a_sum_is_of_the_documents_that_match(store: MemoryStore) -> None:
+    """What is not a number adds nothing, and nothing is 0."""
+    store.put("numbers/5", {"n": "5", "m": True})
+    assert store.sum(Query("numbers"), "n") == 4
+    assert store.sum(Query("numbers", where=[("n", ">", 1)], order_by="n"), "n") == 2
+    assert store.sum(Query("numbers"), "m") == store.sum(Query("nothing"), "n") == 0
 
 
 def test_several_queries_keep_their_order(store: MemoryStore) -> None:
