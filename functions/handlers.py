@@ -33,7 +33,7 @@ from images.keeping import PictureKey, Pictures
 from images.model import ImageModel, ImageOrder, ModelFailed, generate_image
 from schemas import replies, requests
 from schemas.fields import page_token
-from schemas.report import report_reply
+from schemas.report import ReportSummary, WeeklyReportsReply, report_reply
 from store import Deadline
 
 if TYPE_CHECKING:
@@ -257,6 +257,33 @@ def read_weekly_report(query: requests.ReportQuery, call: Call, services: Servic
     if report is None:
         raise ReportNotFound()
     return _shown(report, query, services)
+
+
+def list_weekly_reports(query: requests.ReportsQuery, call: Call, services: Services) -> Ok:
+    """Gives a page of the stored reports in short, newest first."""
+    page = services.reporting().listed(query.page_size, query.after_id)
+    summaries = [_summary(report) for report in page.reports]
+    return Ok(WeeklyReportsReply(reports=summaries, next_page_token=page_token(page.last_id)))
+
+
+def _summary(report: "Report") -> ReportSummary:
+    usage, window, findings = report.usage, report.window, report.findings
+    return ReportSummary(
+        report_id=report.id,
+        window_start=window.start if window else None,
+        window_end=window.end if window else None,
+        scheduled=window.scheduled if window else None,
+        generated_at=report.generated_at,
+        total_requests=usage.total,
+        total_completed=usage.completed,
+        total_failed=usage.failed,
+        total_credits_granted=usage.credits_granted,
+        total_credits_revoked=usage.credits_revoked,
+        total_credits_spent=usage.credits_spent,
+        total_credits_refunded=usage.credits_refunded,
+        anomaly_count=None if findings is None else report.finding_count,
+        critical_count=None if findings is None else len(report.critical),
+    )
 
 
 def _shown(report: "Report", query: requests.MakeReportQuery, services: Services) -> Ok | Text:

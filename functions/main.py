@@ -80,6 +80,12 @@ def getWeeklyReport(request: Request) -> Response:
 
 
 @https_fn.on_request()
+def listWeeklyReports(request: Request) -> Response:
+    """GET, admins: the stored reports in short, newest first."""
+    return ENDPOINT.serve(request, "listWeeklyReports")
+
+
+@https_fn.on_request()
 def getCatalog(request: Request) -> Response:
     """GET, everybody: what is on offer, with prices."""
     return ENDPOINT.serve(request, "getCatalog")

@@ -105,7 +105,7 @@ def _files(settings: Settings) -> FileStore | None:
 
 
 def _reporting(settings: Settings, connect: Callable[[], store.Connection], firestore: Store) -> "Reporting":
-    from reporting import Reporting, Reports  # noqa: PLC0415 - only the two functions of reports need it
+    from reporting import Reporting, Reports  # noqa: PLC0415 - only the functions of reports need it
 
     streams = Store(connect, RetryPolicy(max_seconds=REPORT_STREAM_SECONDS * 5 / 4, rpc_share=4 / 5))
     return Reporting(Reports(firestore, streams), settings.report_webhook_url, firestore.now)

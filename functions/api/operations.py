@@ -32,7 +32,7 @@ from errors import (
 )
 from handlers import Services
 from schemas import replies, requests
-from schemas.report import OlderReport, WeeklyReport
+from schemas.report import OlderReport, WeeklyReport, WeeklyReportsReply
 
 
 class Access(Enum):
@@ -126,6 +126,8 @@ OPERATIONS = (
               requests.ReportQuery, [WeeklyReport, OlderReport, PAGE], ADMINS, [*SIGNED_IN, ReportNotFound]),
     Operation("getWeeklyReport", "POST", handlers.make_weekly_report,
               requests.MakeReportQuery, [WeeklyReport, PAGE], ADMINS, SIGNED_IN),
+    Operation("listWeeklyReports", "GET", handlers.list_weekly_reports,
+              requests.ReportsQuery, [WeeklyReportsReply], ADMINS, SIGNED_IN),
     Operation("getCatalog", "GET", handlers.get_catalog,
               requests.NoQuery, [replies.CatalogReply], Access.PUBLIC, [*ALWAYS, Unavailable]),
     Operation("simulatedImage", "GET", handlers.show_simulated_image,

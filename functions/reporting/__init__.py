@@ -1,4 +1,4 @@
-"""Weekly reports: what was used, what is anomalous in it, and who is told. Imported by its two functions only."""
+"""Weekly reports: what was used, what is anomalous in it, and who is told. Imported by its functions only."""
 
 from reporting.report import Report
 from reporting.reports import Reports

@@ -1,18 +1,22 @@
-"""Generation requests -> Usage. Requests are added one by one, and only counts of them are kept."""
+"""Generation requests, grants and revocations -> Usage. They are added one by one, and only counts of them are kept."""
 
 import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
 from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
+from reporting import stored
 from reporting.usage import DIMENSIONS, OTHERS, UNKNOWN, Counts, Day, Usage, percent
 
 # All that is read of a request.
 FIELDS = ("userId", *DIMENSIONS, "cost", "status", "failure", "createdAt", "updatedAt")
+# All that is read of a grant or a revocation.
+MOVED_FIELDS = ("credits", "timestamp")
 # A report is one document of at most 1 MiB: options that are rarer than the first 200 are added up.
 MAX_OPTIONS = 200
 MAX_NAME_BYTES = 100
@@ -60,25 +64,45 @@ class DayFold:
                     self.milliseconds[milliseconds] += 1
 
 
+class CreditsFold:
+    """The credits of grants or of revocations, by UTC day; without those that no order can have."""
+
+    __slots__ = ("by_date",)
+
+    def __init__(self) -> None:
+        self.by_date: Counter[str] = Counter()
+
+    def add(self, moved: Mapping[str, Any]) -> None:
+        """Counts one grant or revocation."""
+        credits, at = stored.credits(moved.get("credits")), moved.get("timestamp")
+        if credits is not None and isinstance(at, datetime):
+            self.by_date[f"{at:%Y-%m-%d}"] += credits
+
+
 def usage_of(folds: Sequence[DayFold]) -> Usage:
     """All days together. A value that is missing or impossible counts as unknown."""
     days = {fold.date: Counter[str]() for fold in folds}
     options: dict[str, dict[str, Counts]] = {dimension: {} for dimension in DIMENSIONS}
+    spent: dict[str, Counter[str]] = {dimension: Counter() for dimension in DIMENSIONS}
     reasons: dict[str, Counts] = {}
     for fold in folds:
         for (*names, given_status, cost, failure), count in fold.rows.items():
             status = given_status if given_status in STATUSES else UNKNOWN
             days[fold.date].update({"total": count, status: count})
             counts = Counts(count, count * (status == COMPLETED), count * (status == FAILED))
+            # The credits of a deleted account had nobody to go back to.
+            is_priced = failure != ACCOUNT_DELETED and cost is not None and 0 < cost <= MAX_COST_CREDITS
+            credits = count * cost if is_priced and status in _CREDITS else 0
+            if credits:
+                days[fold.date][_CREDITS[status]] += credits
             for dimension, name in zip(DIMENSIONS, names, strict=True):
                 option = _option(name)
                 options[dimension][option] = options[dimension].get(option, Counts()) + counts
-            # The credits of a deleted account had nobody to go back to.
-            if status in _CREDITS and failure != ACCOUNT_DELETED and cost is not None and 0 < cost <= MAX_COST_CREDITS:
-                days[fold.date][_CREDITS[status]] += count * cost
+                spent[dimension][option] += credits * (status == COMPLETED)
             if status == FAILED:
                 reasons[_option(failure)] = reasons.get(_option(failure), Counts()) + counts
     whole = sum(days.values(), Counter[str]())
+    by = {dimension: _most_used(options[dimension]) for dimension in DIMENSIONS}
     milliseconds = sum((fold.milliseconds for fold in folds), Counter[int]())
     figures: dict[str, Any] = {name: whole[name] for name in ("total", *STATUSES, UNKNOWN, *_CREDITS.values())}
     return Usage(
@@ -87,10 +111,22 @@ def usage_of(folds: Sequence[DayFold]) -> Usage:
         success_percent=percent(whole[COMPLETED], whole[COMPLETED] + whole[FAILED]),
         median_seconds=_quantile_seconds(milliseconds, 0.5),
         p95_seconds=_quantile_seconds(milliseconds, 0.95),
-        by={dimension: _most_used(options[dimension]) for dimension in DIMENSIONS},
+        by=by,
+        credits_by={dimension: _credits_of(by[dimension], spent[dimension]) for dimension in DIMENSIONS},
         days={date: Day(**counts) for date, counts in days.items() if counts},
         failure_reasons={reason: counts.total for reason, counts in _most_used(reasons).items()},
     )
+
+
+def with_moved(usage: Usage, granted: CreditsFold, revoked: CreditsFold) -> Usage:
+    """The week with the credits that were granted and revoked in it. A sum that no week can have is not known."""
+    moved: dict[str, Any] = {}
+    days = dict(usage.days)
+    for name, fold in (("credits_granted", granted), ("credits_revoked", revoked)):
+        moved[name] = stored.credits(fold.by_date.total())
+        for date, credits in fold.by_date.items() if moved[name] else ():
+            days[date] = replace(days.get(date, Day()), **{name: credits})
+    return replace(usage, **moved, days=days)
 
 
 def _option(value: Any) -> str:
@@ -107,6 +143,14 @@ def _most_used(options: Mapping[str, Counts]) -> dict[str, Counts]:
     if others := ranked[MAX_OPTIONS:]:
         most[OTHERS] = sum((options[name] for name in others), most.get(OTHERS, Counts()))
     return most
+
+
+def _credits_of(most_used: Mapping[str, Counts], spent: Mapping[str, int]) -> dict[str, int]:
+    """The credits spent on each of the options that _most_used gives."""
+    credits = dict.fromkeys(most_used, 0)
+    for name, count in spent.items():
+        credits[name if name in most_used else OTHERS] += count
+    return credits
 
 
 def _quantile_seconds(milliseconds: Mapping[int, int], share: float) -> float | None:

@@ -10,6 +10,8 @@ from reporting.findings import CRITICAL, Finding
 from reporting.usage import Usage
 from reporting.window import WEEK, Window
 
+# Firestore adds up whole numbers of 64 bits. Beyond that the sum is only about right.
+MAX_OUTSTANDING_CREDITS = 2**63 - 1
 # Worth reading. The rest is only counted.
 MAX_FINDINGS = 100
 
@@ -21,13 +23,21 @@ class Week(NamedTuple):
     usage: Usage
 
 
+class Outstanding(NamedTuple):
+    """The credits that all users together held at a moment."""
+
+    credits: int
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A weekly report. None is "not known"; in reports of older forms much is.
 
     `previous_id` is the report of the week before; without one, `previous` is what was counted in that week.
-    `announced` says when each alert was sent, by its id. `weeks` are those before, if they were read to make the
-    report, and `stored` is the document, if it was read from one. At most MAX_FINDINGS findings are kept.
+    `outstanding` is of the moment at which the report was first made. `announced` says when each alert was sent, by its
+    id. `weeks` are those before, if they were read to make the report, and `stored` is the document, if it was read
+    from one. At most MAX_FINDINGS findings are kept.
     """
 
     id: str
@@ -38,6 +48,7 @@ class Report:
     previous_id: str | None = None
     previous: Usage | None = None
     generated_at: datetime | None = None
+    outstanding: Outstanding | None = None
     announced: Mapping[str, Any] | None = None
     weeks: Sequence[Week] | None = None
     stored: Mapping[str, Any] | None = None
@@ -47,10 +58,14 @@ class Report:
         """What is stored: of an older form, what that had."""
         return self.to_fields() if self.stored is None else self.stored
 
+    @property
+    def critical(self) -> Sequence[Finding]:
+        """The critical findings."""
+        return [finding for finding in self.findings or () if finding.severity == CRITICAL]
+
     def unannounced(self) -> dict[str, Finding]:
         """The critical findings that nobody was told of, by their alerts' ids."""
-        critical = [finding for finding in self.findings or () if finding.severity == CRITICAL]
-        alerts = {finding.alert_id(self.id): finding for finding in critical}
+        alerts = {finding.alert_id(self.id): finding for finding in self.critical}
         return {alert_id: finding for alert_id, finding in alerts.items() if alert_id not in (self.announced or {})}
 
     def to_fields(self) -> dict[str, Any]:
@@ -65,6 +80,7 @@ class Report:
             "previousReportId": self.previous_id,
             "previous": self.previous and self.previous.to_fields(),
             "generatedAt": self.generated_at,
+            "outstanding": self.outstanding and {"credits": self.outstanding.credits, "at": self.outstanding.at},
             "announced": dict(self.announced or {}),
         }
 
@@ -83,9 +99,16 @@ class Report:
             previous_id=previous_id if isinstance(previous_id, str) else None,
             previous=Usage.from_fields(previous) if isinstance(previous, Mapping) else None,
             generated_at=stored.moment(fields.get("generatedAt")),
+            outstanding=_outstanding(fields.get("outstanding")),
             announced=stored.mapping(fields.get("announced")),
             stored=fields,
         )
+
+
+def _outstanding(value: Any) -> Outstanding | None:
+    fields = stored.mapping(value) or {}
+    credits, at = stored.count(fields.get("credits"), MAX_OUTSTANDING_CREDITS), stored.moment(fields.get("at"))
+    return None if credits is None or at is None else Outstanding(credits, at)
 
 
 def _window(report_id: str, fields: Mapping[str, Any]) -> Window | None:

@@ -1,16 +1,19 @@
 """Makes weekly reports and reads them back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import logs
-from credits.documents import GENERATION_REQUESTS, REPORTS
+from credits.documents import GENERATION_REQUESTS, GRANTS, REPORT_ID, REPORTS, REVOCATIONS, USERS, is_count
+from errors import InvalidRequest
 from reporting.detector import detect
-from reporting.fold import FIELDS, DayFold, usage_of
-from reporting.report import MAX_FINDINGS, Report, Week
+from reporting.fold import FIELDS, MOVED_FIELDS, CreditsFold, DayFold, usage_of, with_moved
+from reporting.report import MAX_FINDINGS, MAX_OUTSTANDING_CREDITS, Outstanding, Report, Week
 from reporting.usage import Usage
 from reporting.window import DAY, SCHEDULED_WEEKDAY, WEEK, Window, midnight, scheduled_windows
 from store import NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write
@@ -20,6 +23,13 @@ HISTORY_WEEKS = 8
 MIN_BASELINE_AGE = timedelta(days=6)
 # How many days of requests are read side by side.
 STREAMS = 4
+
+
+class ReportPage(NamedTuple):
+    """One page of reports, newest first; `last_id` is None on the last page."""
+
+    reports: Sequence[Report]
+    last_id: str | None
 
 
 class Reports:
@@ -35,7 +45,8 @@ class Reports:
     ) -> Report:
         """Counts the window's requests, compares them with the weeks before, and stores the report under its id.
 
-        Made again for the same end it replaces the earlier report, and keeps what was announced of that.
+        Made again for the same end it replaces the earlier report, and keeps what was announced of that and the credits
+        outstanding, since they were read nearer to the end of the week.
 
         Args:
             window: the week.
@@ -43,12 +54,15 @@ class Reports:
             deadline: of the counting.
             may_count_before: whether a week before without a report is counted too, to compare with.
         """
+        outstanding = self._outstanding(window, now, deadline)
         usage = self._usage(window, deadline)
         previous_id, weeks = self._weeks_to_compare(window, deadline if may_count_before else None)
         findings = detect(usage, [week.usage for week in weeks])
         counted = weeks[0].usage if weeks and previous_id is None and weeks[0].window == window.before() else None
         stored = findings[:MAX_FINDINGS]
-        made = Report(window.report_id, window, usage, stored, len(findings), previous_id, counted, now, weeks=weeks)
+        made = Report(
+            window.report_id, window, usage, stored, len(findings), previous_id, counted, now, outstanding, weeks=weeks
+        )
         outcome, report = self._put(made)
         logs.info("report made", reportId=report.id, outcome=outcome, anomalies=report.finding_count)
         return report
@@ -77,13 +91,28 @@ class Reports:
         """A stored report. Without an id: the one whose window ended last, otherwise the newest of an older form."""
         if report_id is not None:
             return next(iter(self._existing([report_id])), None)
-        # The bound leaves out what somebody stored as a text, which sorts after every time, or far in the future.
-        timely = (("windowEnd", "<=", now + DAY),)
-        latest = self._store.query(Query(REPORTS, timely, order_by="windowEnd", descending=True, limit=1))
+        latest = self._store.query(_latest(now, 1))
         if latest:
             return Report.from_fields(latest[0].id, latest[0].fields)
         days = scheduled_windows(midnight(now), DAY, HISTORY_WEEKS * 7)
         return next(iter(self._existing([day.report_id for day in days])), None)
+
+    def listed(self, page_size: int, after_id: str | None, now: datetime) -> ReportPage:
+        """A page of the reports, newest first by the end of their weeks; older forms that lack it are not in it.
+
+        Raises:
+            InvalidRequest: there is no report `after_id`, the last one of the page before.
+        """
+        after = self._store.read_one(f"{REPORTS}/{after_id}") if after_id else None
+        if after is not None and not isinstance(after.fields.get("windowEnd"), datetime):
+            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
+        # One more than asked for tells whether there is another page.
+        found = self._store.query(_latest(now, page_size + 1, after))
+        shown = found[:page_size]
+        reports = [Report.from_fields(each.id, each.fields) for each in shown if re.fullmatch(REPORT_ID, each.id)]
+        for odd in {each.id for each in shown} - {report.id for report in reports}:
+            logs.warn("report skipped", reportId=odd, problem="its id names no week")
+        return ReportPage(reports, shown[-1].id if len(found) > page_size else None)
 
     def weeks_before(self, report: Report) -> Sequence[Week]:
         """The weeks before a report's that are known, newest first: the one it was compared with, then those before."""
@@ -114,8 +143,27 @@ class Reports:
             query = Query(GENERATION_REQUESTS, of_day, order_by="createdAt")
             return self._streams.fold(query, FIELDS, partial(DayFold, f"{start:%Y-%m-%d}"), DayFold.add, deadline)
 
+        def moved(collection: str) -> CreditsFold:
+            in_window = (("timestamp", ">=", window.start), ("timestamp", "<", window.end))
+            query = Query(collection, in_window, order_by="timestamp")
+            return self._streams.fold(query, MOVED_FIELDS, CreditsFold, CreditsFold.add, deadline)
+
         with ThreadPoolExecutor(STREAMS) as threads:
-            return usage_of(list(threads.map(counted, window.days())))
+            days = threads.map(counted, window.days())
+            granted, revoked = threads.map(moved, (GRANTS, REVOCATIONS))
+            return with_moved(usage_of(list(days)), granted, revoked)
+
+    def _outstanding(self, window: Window, now: datetime, deadline: Deadline) -> Outstanding | None:
+        """What all users together hold; None if the week ended long ago, or the sum is not a number of credits."""
+        if now - window.end > DAY:
+            return None
+        # Leaves out what is not a balance: texts, NaN, infinity, numbers below 0.
+        held = (("credits", ">", 0), ("credits", "<=", MAX_OUTSTANDING_CREDITS))
+        credits = self._streams.sum(Query(USERS, held, order_by="credits"), "credits", deadline)
+        if not is_count(credits, minimum=0):
+            logs.warn("outstanding credits not known", reportId=window.report_id)
+            return None
+        return Outstanding(credits, now)
 
     def _weeks_to_compare(self, window: Window, deadline: Deadline | None) -> tuple[str | None, Sequence[Week]]:
         """The report of the week before, or None if that week has none; and the weeks before, newest first.
@@ -162,13 +210,20 @@ class Reports:
             earlier = Report.from_fields(report.id, document.fields)
             if _is_newer(earlier, report):
                 return Answer(("superseded", earlier))
-            again = replace(report, announced=earlier.announced)
+            again = replace(report, announced=earlier.announced, outstanding=earlier.outstanding or report.outstanding)
             fields = again.to_fields()
             # What an older form had besides would not belong to this report.
             stale = dict.fromkeys(document.fields.keys() - fields.keys(), REMOVED)
             return Commit([Write(path, {**stale, **fields}, document.version)], lambda versions: ("replaced", again))
 
         return self._store.transact([path], plan)
+
+
+def _latest(now: datetime, limit: int, after: Document | None = None) -> Query:
+    """The reports whose windows ended last."""
+    # The bound leaves out what somebody stored as a text, which sorts after every time, or far in the future.
+    timely = (("windowEnd", "<=", now + DAY),)
+    return Query(REPORTS, timely, order_by="windowEnd", descending=True, after=after, limit=limit)
 
 
 def _is_newer(stored: Report, made: Report) -> bool:

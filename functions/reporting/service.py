@@ -8,7 +8,7 @@ import logs
 from errors import Unavailable
 from reporting import alerts, page
 from reporting.report import Report
-from reporting.reports import Reports
+from reporting.reports import ReportPage, Reports
 from reporting.window import Window
 from store import Deadline
 
@@ -50,6 +50,14 @@ class Reporting:
     def read(self, report_id: str | None) -> Report | None:
         """A stored report; the latest if no id is given."""
         return self.reports.read(report_id, self.clock())
+
+    def listed(self, page_size: int, after_id: str | None) -> ReportPage:
+        """A page of the stored reports, newest first.
+
+        Raises:
+            InvalidRequest: there is no report `after_id`.
+        """
+        return self.reports.listed(page_size, after_id, self.clock())
 
     def page(self, report: Report) -> str:
         """The report as one HTML page."""

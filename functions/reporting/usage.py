@@ -16,8 +16,10 @@ OTHERS = "other"
 _WEEK = {"total": "totalRequests", "completed": "totalCompleted", "failed": "totalFailed", "pending": "totalPending"}
 _WEEK |= {"unknown": "totalUnknown", "distinct_users": "distinctUsers"}
 _WEEK |= {"credits_spent": "totalCreditsSpent", "credits_refunded": "totalCreditsRefunded"}
+_WEEK |= {"credits_granted": "totalCreditsGranted", "credits_revoked": "totalCreditsRevoked"}
 _DAY = {name: name for name in ("total", "completed", "failed", "pending", "unknown")}
 _DAY |= {"credits_spent": "creditsSpent", "credits_refunded": "creditsRefunded"}
+_DAY |= {"credits_granted": "creditsGranted", "credits_revoked": "creditsRevoked"}
 _percentage = partial(stored.number, maximum=100)
 
 
@@ -44,7 +46,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day's requests by outcome, and the credits spent on them and refunded."""
+    """One day's requests by outcome, the credits spent on them and refunded, and those that admins gave and took."""
 
     total: int = 0
     completed: int = 0
@@ -53,14 +55,16 @@ class Day:
     unknown: int = 0
     credits_spent: int = 0
     credits_refunded: int = 0
+    credits_granted: int = 0
+    credits_revoked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """A week. None is "not known". An empty breakdown of a week that had requests was not recorded.
 
-    `by` has each option's counts by dimension, `days` are by date as in "2026-11-22", and `problems` says which stored
-    figures are odd: a week with such is not a baseline.
+    `by` has each option's counts by dimension, `credits_by` the credits spent on it, `days` are by date as in
+    "2026-11-22", and `problems` says which stored figures are odd: a week with such is not a baseline.
     """
 
     total: int | None
@@ -70,11 +74,14 @@ class Usage:
     unknown: int | None = None
     credits_spent: int | None = None
     credits_refunded: int | None = None
+    credits_granted: int | None = None
+    credits_revoked: int | None = None
     distinct_users: int | None = None
     success_percent: float | None = None
     median_seconds: float | None = None
     p95_seconds: float | None = None
     by: Mapping[str, Mapping[str, Counts]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
+    credits_by: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
     days: Mapping[str, Day] = field(default_factory=dict)
     failure_reasons: Mapping[str, int] = field(default_factory=dict)
     problems: Sequence[str] = ()
@@ -89,7 +96,10 @@ class Usage:
         return {
             **{name: getattr(self, attribute) for attribute, name in _WEEK.items()},
             "successRate": self.success_percent and round(self.success_percent, 2),
-            **{name: _breakdown_fields(self.by[dimension]) for dimension, name in DIMENSIONS.items()},
+            **{
+                name: _breakdown_fields(self.by[dimension], self.credits_by[dimension])
+                for dimension, name in DIMENSIONS.items()
+            },
             "byDay": {
                 date: {name: getattr(day, attribute) for attribute, name in _DAY.items()}
                 for date, day in sorted(self.days.items())
@@ -121,6 +131,7 @@ class Usage:
             median_seconds=seconds.take("median", stored.number),
             p95_seconds=seconds.take("p95", stored.number),
             by=by,
+            credits_by={dimension: _credits_by_option(fields.get(name)) for dimension, name in DIMENSIONS.items()},
             days={date: _day(stored.mapping(day) or {}) for date, day in days.items()},
             failure_reasons={reason: stored.count(count) or 0 for reason, count in reasons.items()},
             problems=tuple(report.problems),
@@ -201,13 +212,22 @@ def _reader(attribute: str) -> Callable[[Any], int | None]:
     return stored.credits if attribute.startswith("credits_") else stored.count
 
 
-def _breakdown_fields(options: Mapping[str, Counts]) -> dict[str, dict[str, Any]]:
+def _credits_by_option(breakdown: Any) -> dict[str, int]:
+    """The credits spent on each option; none at all if those of one are not known, since they would not add up."""
+    options = stored.mapping(breakdown) or {}
+    found = {name: stored.credits((stored.mapping(each) or {}).get("creditsSpent")) for name, each in options.items()}
+    known = {name: credits for name, credits in found.items() if credits is not None}
+    return known if len(known) == len(found) else {}
+
+
+def _breakdown_fields(options: Mapping[str, Counts], credits: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     return {
         option: {
             "total": each.total,
             "completed": each.completed,
             "failed": each.failed,
             "failureRate": round(100 * each.failure_rate, 2) if each.settled else None,
+            "creditsSpent": credits.get(option),
         }
         for option, each in sorted(options.items())
     }

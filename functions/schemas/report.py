@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from credits.documents import REPORT_ID
-from schemas.fields import Color, Model, Size, Style, Timestamp, in_utc
+from schemas.fields import Color, Model, NextPageToken, Size, Style, Timestamp, in_utc
+from schemas.replies import Reply
 
 Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(ge=0)]
+StoredReportId = Annotated[str, Field(pattern=f"^{REPORT_ID}$", examples=["report_2026-03-09"])]
 AlertId = Annotated[str, Field(examples=["report_2026-03-09-8c0f5e4f7f1f3b52"])]
 
 
@@ -34,6 +36,7 @@ class OptionUsage(Stored):
     failure_rate: Percent | None = Field(
         description="In percent of those that ended; null if none did.", examples=[8.33]
     )
+    credits_spent: Count | None = Field(None, description="Null in older reports.", examples=[33])
 
 
 class DayUsage(Stored):
@@ -46,6 +49,15 @@ class DayUsage(Stored):
     unknown: Count
     credits_spent: Count = Field(examples=[33])
     credits_refunded: Count = Field(examples=[3])
+    credits_granted: Count = Field(0, examples=[100])
+    credits_revoked: Count = Field(0, examples=[0])
+
+
+class Outstanding(Stored):
+    """The credits that all users together held at a moment."""
+
+    credits: Count = Field(examples=[4120])
+    at: Timestamp
 
 
 class GenerationSeconds(Stored):
@@ -88,6 +100,12 @@ class WeekUsage(Stored):
     total_unknown: Count
     total_credits_spent: Count = Field(examples=[33])
     total_credits_refunded: Count = Field(examples=[3])
+    total_credits_granted: Count | None = Field(
+        None, description="Given by admins and at sign-up; null in older reports.", examples=[100]
+    )
+    total_credits_revoked: Count | None = Field(
+        None, description="Taken back by admins, or lost with an account; null in older reports.", examples=[0]
+    )
     success_rate: Percent | None = Field(
         description="In percent of the requests that ended; null if none did.", examples=[91.67]
     )
@@ -104,10 +122,15 @@ class WeekUsage(Stored):
 class WeeklyReport(WeekUsage):
     """A week's figures, and what is out of the ordinary in them."""
 
-    report_id: str = Field(pattern=f"^{REPORT_ID}$", examples=["report_2026-03-09"])
+    report_id: StoredReportId
     anomalies: list[ReportFinding] = Field(description="Critical ones first.")
     anomaly_count: Count = Field(description="How many there were, listed or not.", examples=[1])
     announced: dict[AlertId, Timestamp] = Field({}, description="When each alert was sent, by its id.")
+    outstanding: Outstanding | None = Field(
+        None,
+        description="When the report was made; null if that was more than a day after the week.",
+        examples=[{"credits": 4120, "at": "2026-03-09T00:20:00.000000Z"}],
+    )
     window_start: Timestamp = Field(examples=["2026-03-02T00:00:00.000000Z"])
     window_end: Timestamp
     scheduled: bool
@@ -118,6 +141,32 @@ class WeeklyReport(WeekUsage):
         description="Without such a report, the figures of the week before.", examples=[None]
     )
     generated_at: Timestamp
+
+
+class ReportSummary(Reply):
+    """A weekly report in short. Null is what a report of an older form does not say."""
+
+    report_id: StoredReportId
+    window_start: Timestamp | None = Field(examples=["2026-03-02T00:00:00.000000Z"])
+    window_end: Timestamp | None = Field(examples=["2026-03-09T00:00:00.000000Z"])
+    scheduled: bool | None = Field(description="False for a report that somebody asked for.", examples=[True])
+    generated_at: Timestamp | None = Field(examples=["2026-03-09T00:20:00.000000Z"])
+    total_requests: Count | None = Field(examples=[12])
+    total_completed: Count | None = Field(examples=[11])
+    total_failed: Count | None = Field(examples=[1])
+    total_credits_granted: Count | None = Field(examples=[100])
+    total_credits_revoked: Count | None = Field(examples=[0])
+    total_credits_spent: Count | None = Field(examples=[33])
+    total_credits_refunded: Count | None = Field(examples=[3])
+    anomaly_count: Count | None = Field(examples=[1])
+    critical_count: Count | None = Field(description="How many of them are critical, of the first 100.", examples=[0])
+
+
+class WeeklyReportsReply(Reply):
+    """A page of the weekly reports, newest first."""
+
+    reports: list[ReportSummary]
+    next_page_token: NextPageToken = None
 
 
 class OlderReport(RootModel[dict[str, Any]]):

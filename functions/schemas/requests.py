@@ -115,5 +115,12 @@ class ReportQuery(MakeReportQuery):
     report_id: ReportId | None = Field(None, json_schema_extra=never_null)
 
 
+class ReportsQuery(QueryString):
+    """A page of the weekly reports."""
+
+    page_size: PageSize = 50
+    after_id: PageToken | None = Field(None, validation_alias="pageToken", json_schema_extra=never_null)
+
+
 class NoQuery(QueryString):
     """No parameter."""

@@ -125,7 +125,7 @@ class Connection:
         request = self._messages.run_sum(query, field)
         call = self._run_aggregation(request, timeout=timeout_seconds, metadata=self._metadata)
         # Firestore may also send a time only, without a result.
-        answers = [messages.summed(answer) for answer in _received(call) if answer.HasField("result")]
+        answers: list[float] = [messages.summed(answer) for answer in _received(call) if answer.HasField("result")]
         if len(answers) != 1:
             raise StoreError(grpc.StatusCode.UNKNOWN)
         return answers[0]

@@ -44,6 +44,7 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
         "getWeeklyReport": "http",
         "grantCredits": "http",
         "listGenerationRequests": "http",
+        "listWeeklyReports": "http",
         "openapi": "http",
         "quoteGeneration": "http",
         "releaseExpiredReservations": "schedule",

@@ -52,6 +52,7 @@ OPERATIONS = [
     ),
     Operation("getWeeklyReport", "POST", admins_only=True),
     Operation("getWeeklyReport", "GET", admins_only=True),
+    Operation("listWeeklyReports", "GET", admins_only=True),
 ]
 
 

@@ -23,7 +23,7 @@ API = Description()
 GRANTING, REVOKING = "grantCredits", "revokeCredits"
 CREATE, PICTURE = "createGenerationRequest", "simulatedImage"
 # None of their own documents can be broken.
-UNBREAKABLE = ("getWeeklyReport", "getCatalog", "openapi")
+UNBREAKABLE = ("getWeeklyReport", "listWeeklyReports", "getCatalog", "openapi")
 PUBLIC = ("getCatalog", PICTURE, "openapi")
 # The real server, which wants no token; the others answer in this process.
 OPEN = "open"
@@ -96,7 +96,7 @@ VALID_QUERIES = {
     PICTURE: "generationRequestId={completed_id}&token={completed_token}",
 }
 VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), GRANTING: GRANT, REVOKING: GRANT}
-READ = {**VALID_QUERIES, "getWeeklyReport": "", "getCatalog": "", "openapi": ""}
+READ = {**VALID_QUERIES, "getWeeklyReport": "", "listWeeklyReports": "", "getCatalog": "", "openapi": ""}
 METHODS = [(function, method) for function, methods in API.methods.items() for method in sorted(methods)]
 EVERYWHERE = [
     case
@@ -198,6 +198,7 @@ OWN = [
     Case(404, "GET", PICTURE, "generationRequestId={completed_id}&token=guessed"),
     Case(404, "GET", PICTURE, "generationRequestId={failed_id}&token=guessed"),
     Case(500, "GET", PICTURE, "generationRequestId=broken&token=guessed"),
+    Case(200, "GET", "listWeeklyReports", "pageSize=1"),
     Case(200, "GET", "getCatalog"),
     Case(200, "GET", "openapi"),
 ]

@@ -33,6 +33,7 @@ def test_each_function_answers_its_methods() -> None:
         "grantCredits": ["POST"],
         "revokeCredits": ["POST"],
         "getWeeklyReport": ["GET", "POST", "HEAD"],
+        "listWeeklyReports": ["GET", "HEAD"],
         "getCatalog": ["GET", "HEAD"],
         "simulatedImage": ["GET", "HEAD"],
         "openapi": ["GET", "HEAD"],
@@ -60,6 +61,7 @@ def test_who_may_call_what() -> None:
         ("POST", "revokeCredits"),
         ("GET", "getWeeklyReport"),
         ("POST", "getWeeklyReport"),
+        ("GET", "listWeeklyReports"),
     }
     assert public == {("GET", "openapi"), ("GET", "getCatalog"), ("GET", "simulatedImage")}
 

@@ -46,6 +46,8 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "totalUnknown": 0,
         "totalCreditsSpent": 7,
         "totalCreditsRefunded": 1,
+        "totalCreditsGranted": 0,
+        "totalCreditsRevoked": 0,
         "successRate": 66.67,
         "distinctUsers": 1,
         "failureReasons": {"GENERATION_FAILED": 1},
@@ -58,11 +60,18 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "generatedAt": shop.clock(),
         "anomalies": [],
         "anomalyCount": 0,
+        "outstanding": {"credits": 0, "at": shop.clock()},
         "announced": {},
     }
     assert {name: stored[name] for name in expected} == expected
     assert {*stored} - {*expected} == {"byModel", "byStyle", "byColor", "bySize", "byDay"}
-    assert stored["byStyle"]["anime"] == {"total": 2, "completed": 1, "failed": 1, "failureRate": 50.0}
+    assert stored["byStyle"]["anime"] == {
+        "total": 2,
+        "completed": 1,
+        "failed": 1,
+        "failureRate": 50.0,
+        "creditsSpent": 3,
+    }
     assert set(stored["byColor"]) == {"neon", "unknown"}
     assert stored["bySize"]["unknown"]["total"] == 1
     assert stored["byDay"]["2026-11-22"] == {
@@ -73,6 +82,8 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "unknown": 0,
         "creditsSpent": 4,
         "creditsRefunded": 0,
+        "creditsGranted": 0,
+        "creditsRevoked": 0,
     }
 
 
@@ -175,8 +186,12 @@ def test_a_manual_report_reads_no_document_twice(shop: Shop) -> None:
     report = shop.reports.make(Window.ending_now(END + timedelta(days=1, hours=5)), shop.clock())
     assert len(shop.reports.weeks_before(report)) == 8
     assert max(Counter(shop.store.reads).values()) == 1
-    bounds = [tuple(bound for _, _, bound in query.where) for query in shop.store.queries]
+    of_requests = [query for query in shop.store.queries if query.collection == "generationRequests"]
+    bounds = [tuple(bound for _, _, bound in query.where) for query in of_requests]
     assert len(bounds) == 8
+    assert [query.collection for query in shop.store.queries if query not in of_requests] == [
+        *("users", "grants", "revocations")
+    ]
     assert all(before[1] == after[0] for before, after in zip(sorted(bounds), sorted(bounds)[1:], strict=False))
 
 
@@ -377,7 +392,12 @@ def test_two_stores_are_used_for_what_each_is_for() -> None:
     streams = CountingStore(clock)
     shop.reports._streams = streams
     shop.make(datetime.combine(END, datetime.min.time(), END.tzinfo))
-    assert len(streams.queries) == 14
+    assert Counter(query.collection for query in streams.queries) == {
+        "generationRequests": 14,
+        "grants": 2,
+        "revocations": 2,
+        "users": 1,
+    }
     assert shop.store.queries == []
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import config
 import services
-from credits.documents import DEDUCTION, PROVIDER_FAILED, REFUND
+from credits.documents import DEDUCTION, GRANT, PROVIDER_FAILED, REFUND, REVOCATION
 from credits.ledger import Ledger
+from credits.orders import Order
 from credits.reservations import Reservation
 from errors import GenerationFailed
 from reporting import Reporting, Window
@@ -57,7 +58,8 @@ class Shop:
 
     def __init__(self) -> None:
         self.backend = Backend()
-        self.backend.add_user("ann", 10_000)
+        for user_id in ("ann", "bob"):
+            self.backend.add_user(user_id, 10_000)
         self.keys = map(str, itertools.count())
         self.reporting: Reporting = self.backend.services.reporting()
         self.agenda: list[tuple[datetime, Callable[[], object]]] = []
@@ -86,6 +88,14 @@ class Shop:
 
         if bought.seconds is not None:
             self.plan(bought.at + timedelta(seconds=bought.seconds), end)
+
+    def move(self, credits: int) -> None:
+        """An admin gives credits to somebody who buys nothing, or takes back what is there of so many."""
+        order = Order.with_key(next(self.keys), "bob", abs(credits), "because")
+        if credits > 0:
+            self.backend.services.grants.grant(order)
+        else:
+            self.backend.services.revocations.revoke(order)
 
     def run(self, run: Run) -> None:
         left = itertools.count(run.killed_after or 0, -1)
@@ -138,6 +148,15 @@ def expected(requests: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int,
     return figures
 
 
+def in_weeks(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The credits of ledger entries by week."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        path = f"reports/{Window(END + WEEK * ((entry['timestamp'] - END) // WEEK + 1)).report_id}"
+        found[path] = found.get(path, 0) + entry["credits"]
+    return found
+
+
 moments = st.one_of(
     st.integers(0, 7 * 86_400 * WEEKS).map(lambda seconds: BEGIN + timedelta(seconds=seconds)),
     # At the edge of a week, and so shortly before it that the request is in flight then.
@@ -169,6 +188,7 @@ runs = st.builds(
     bought=st.lists(purchases, min_size=1, max_size=12),
     runs=st.lists(runs, max_size=8),
     sweeps=st.lists(moments, max_size=6),
+    moved=st.lists(st.tuples(moments, st.integers(-9_000, 9_000).filter(bool)), max_size=4),
     manual=st.lists(moments, max_size=3),
     by_hand=st.lists(moments, max_size=3),
 )
@@ -176,19 +196,30 @@ runs = st.builds(
     bought=[Bought(END - timedelta(seconds=5), 8, 86_400, 3_600)],
     runs=[Run(END + TWENTY_PAST)],
     sweeps=[],
+    moved=[(END - timedelta(microseconds=1), 5), (END, -7)],
     manual=[],
     by_hand=[],
 )
-@example(bought=[Bought(BEGIN, 8, 600, 1)], runs=[], sweeps=[], manual=[], by_hand=[])
+@example(bought=[Bought(BEGIN, 8, 600, 1)], runs=[], sweeps=[], moved=[], manual=[], by_hand=[])
 def test_every_credit_is_in_the_report_of_one_week(
-    bought: list[Bought], runs: list[Run], sweeps: list[datetime], manual: list[datetime], by_hand: list[datetime]
+    bought: list[Bought],
+    runs: list[Run],
+    sweeps: list[datetime],
+    moved: list[tuple[datetime, int]],
+    manual: list[datetime],
+    by_hand: list[datetime],
 ) -> None:
-    """Once all requests have ended and the schedule has run again, the reports add up to the ledger."""
+    """Once all requests have ended and the schedule has run again, the reports add up to the ledger.
+
+    Each also says what was granted and revoked in its week, as the ledger's entries do.
+    """
     shop, last = Shop(), Run(END + 2 * WEEK + TWENTY_PAST)
     for each in bought:
         shop.plan(each.at, partial(shop.buy, each))
     for run in [*runs, *map(Run, by_hand), last]:
         shop.plan(run.scheduled + run.late, partial(shop.run, run))
+    for at, credits in moved:
+        shop.plan(at, partial(shop.move, credits))
     for at in manual:
         shop.plan(at, shop.reporting.make_now)
     for at in [*sweeps, last.scheduled - timedelta(days=1)]:
@@ -199,3 +230,7 @@ def test_every_credit_is_in_the_report_of_one_week(
     entries = shop.documents("transactions")
     taken, back = (sum(each["credits"] for each in entries if each["type"] == kind) for kind in (DEDUCTION, REFUND))
     assert [sum(figures) for figures in zip(*reports.values(), strict=True)] == [len(bought), taken - back, back]
+    for kind, name in ((GRANT, "totalCreditsGranted"), (REVOCATION, "totalCreditsRevoked")):
+        expected_credits = in_weeks([each for each in entries if each["type"] == kind])
+        made = {path: fields[name] for path, fields in shop.reports().items()}
+        assert made == {path: expected_credits.get(path, 0) for path in made}
