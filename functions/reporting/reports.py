@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -126,6 +126,15 @@ class Reports:
             return weeks
         counted = None if report.previous_id else report.previous
         return [Week(compared, counted or Usage(None)), *weeks] if counted or weeks else []
+
+    def week_after(self, report: Report) -> Window | None:
+        """The next week, if it has a scheduled report; costs one read."""
+        window = report.window
+        # Somebody's hand can have stored a week at the end of time.
+        if window is None or not window.scheduled or window.end.year >= MAXYEAR:
+            return None
+        after = Window(window.end + WEEK)
+        return after if self._existing([after.report_id]) else None
 
     def remember_announced(self, report_id: str, alert_ids: Sequence[str], now: datetime) -> None:
         """Notes in the stored report which alerts were sent; without a read, keeping what others noted."""

@@ -60,8 +60,8 @@ class Reporting:
         return self.reports.listed(page_size, after_id, self.clock())
 
     def page(self, report: Report) -> str:
-        """The report as one HTML page."""
-        return page.render(report, self.reports.weeks_before(report))
+        """The report as one HTML page, with links to the weeks before and after."""
+        return page.render(report, self.reports.weeks_before(report), self.reports.week_after(report))
 
     def _catch_up(self, window: Window) -> bool:
         """Makes the reports before this window's that are due; whether all were made.

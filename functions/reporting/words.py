@@ -1,4 +1,4 @@
-"""The page's words: numbers, changes and windows as a reader sees them."""
+"""The page's words: numbers, changes, weeks and reasons as a reader sees them."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +7,26 @@ from typing import Any
 
 from markupsafe import Markup
 
+from credits import documents
+from reporting.usage import OTHERS, UNKNOWN
 from reporting.window import Window, midnight
 
 NOTHING = "\N{EN DASH}"
+# More than so many times as much is not said in percent.
+MAX_RATIO = 3
+# Why a request failed, by the code that is stored.
+REASONS = {
+    documents.PROVIDER_BUSY: "The provider was busy",
+    documents.REFUSED_CONTENT: "The provider refused the content",
+    documents.TIMED_OUT: "The picture took too long",
+    documents.PROVIDER_FAILED: "The provider failed",
+    documents.GENERATION_FAILED: "The picture could not be made",
+    "STORAGE_FAILED": "The picture could not be kept",
+    documents.LEASE_EXPIRED: "It broke off before it was done",
+    documents.ACCOUNT_DELETED: "The account was deleted",
+}
+# Names that a report gives itself.
+OPTIONS = {UNKNOWN: "not recorded", OTHERS: "all others"}
 _SPACE = "\N{NO-BREAK SPACE}"
 # Control characters, lone surrogates, and what would reorder the text around a name:
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
@@ -46,25 +63,45 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f}{_SPACE}min" if seconds < 5970 else f"{seconds / 3600:,.1f}{_SPACE}h"
 
 
-def change(
-    now: float | None, before: float | None, show: Callable[[float | None], str], better: int = 0
-) -> tuple[str, str]:
-    """What changed since the week before, and its mood. `better` is 1 if more is good, -1 if it is bad."""
+def change(now: float | None, before: float | None, show: Callable[[float | None], str]) -> str:
+    """What changed since the week before; nothing if one of them is not known. Whether it matters, a finding says."""
     if now is None or before is None:
-        return "", ""
+        return ""
     if show(now) == show(before):
-        return f"unchanged from {show(before)}", ""
-    direction, mood = ("up", better) if now > before else ("down", -better)
+        return "unchanged"
+    direction = "up" if now > before else "down"
     if show is percentage:
         direction += f" {abs(now - before):.1f} points"
-    elif before:
+    # Beyond these, a percentage says less than the two numbers.
+    elif now and now < MAX_RATIO * before:
         direction += f" {percentage(100 * abs(now / before - 1))}"
-    return f"{direction} from {show(before)}", {1: "good", -1: "bad"}.get(mood, "")
+    return f"{direction} from {show(before)}"
 
 
-def last_day(window: Window | None) -> str:
-    """The last day of a week, which names it."""
-    return f"{window.end - timedelta(microseconds=1):%a %d %b}" if window else "a day not known"
+def part(count: int, whole: int) -> str:
+    """As in "4 of 6"."""
+    return f"{number(count)} of {number(whole)}"
+
+
+def reason(code: str) -> str:
+    """Why a request failed; a code that is not known here as it is."""
+    return REASONS.get(code) or (option(code).capitalize() if code in OPTIONS else code)
+
+
+def option(name: str) -> str:
+    """A model, style, color or size as it is called."""
+    return OPTIONS.get(name, name)
+
+
+def week_name(window: Window | None) -> str:
+    """The week by its own first and last day."""
+    if window is None:
+        return "Week not known"
+    first, last = window.start, window.end - timedelta(microseconds=1)
+    begins = f"{first.day}"
+    if (first.year, first.month) != (last.year, last.month):
+        begins = f"{first.day} {first:%b}" if first.year == last.year else f"{first.day} {first:%b %Y}"
+    return f"{begins} {NOTHING} {last.day} {last:%b %Y}"
 
 
 def window_words(window: Window | None) -> str:

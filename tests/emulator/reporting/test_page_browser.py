@@ -5,6 +5,7 @@ https://chromedevtools.github.io/devtools-protocol/
 """
 
 import fcntl
+import html
 import json
 import os
 import random
@@ -26,6 +27,8 @@ from reporting.usage import Usage
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 
+# Of a small phone.
+SCREEN_HEIGHT = 640
 END = datetime(2026, 11, 23, tzinfo=UTC)
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-sync "
@@ -36,14 +39,15 @@ TAKE_PIPES = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 HEADINGS = [
-    "Findings",
-    "Headline figures",
+    "1 thing needs attention, 1 more to look at.",
+    "Sales",
     "Day by day",
-    "Failure rate",
+    "What the credits bought",
+    "Failures",
+    "Requests and speed",
     "The last weeks",
-    "Why requests failed",
 ]
-# A text is cut if it reaches over the edge of its cell, or of the screen.
+# The figures are measured as the page opens, all else with every finding unfolded. A text is cut if it reaches over the edge of its cell, or of the screen.
 MEASURES = """(() => {
     const width = document.documentElement.clientWidth;
     const reach = element => {
@@ -55,12 +59,16 @@ MEASURES = """(() => {
         const text = reach(cell), box = cell.getBoundingClientRect();
         return text.right > box.right + 0.5 || text.left < box.left - 0.5 || box.right > width;
     };
+    const figures = [...document.querySelector("dl").querySelectorAll(".figure")];
+    const lowest = Math.max(...figures.map(figure => figure.getBoundingClientRect().bottom));
+    document.querySelectorAll("details").forEach(details => { details.open = true; });
     return {
+        lowestFigure: lowest,
         width: document.documentElement.scrollWidth,
         headings: [...document.querySelectorAll("h2")].map(heading => heading.textContent),
         tables: document.querySelectorAll("table").length,
         bars: [...document.querySelectorAll(".bar i")].map(part => part.getBoundingClientRect().width),
-        cut: [...document.querySelectorAll("td, thead th, .figure")].filter(isCut).map(cell => cell.textContent),
+        cut: [...document.querySelectorAll("td, thead th, .figure, .note, .message, a")].filter(isCut).map(cell => cell.textContent),
         outside: [...document.querySelectorAll("body *")].filter(
             element => element.getBoundingClientRect().right > width + 1).length,
         scripts: document.scripts.length,
@@ -122,15 +130,36 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=780, deviceScaleFactor=2, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=SCREEN_HEIGHT,
+            deviceScaleFactor=2,
+            mobile=width < 500,
         )
+        self.load(page)
+        measured: dict[str, Any] = self.value_of(MEASURES)
+        return measured
+
+    def load(self, page: Path) -> None:
         self.events.clear()
         self.send("Page.navigate", url=page.as_uri())
-        while not self.happened("Page.loadEventFired"):
+        self.wait_for("Page.loadEventFired")
+
+    def value_of(self, expression: str) -> Any:
+        """What JavaScript gives in the page."""
+        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
+
+    def click(self, place: dict[str, float]) -> None:
+        """Presses and releases the mouse, as a person does."""
+        self.events.clear()
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """The event, once it happens."""
+        while not self.happened(method):
             self.events.append(self._read())
-        measured = self.send("Runtime.evaluate", expression=MEASURES, returnByValue=True)
-        value: dict[str, Any] = measured["result"]["value"]
-        return value
+        return self.happened(method)[0]
 
     def happened(self, *methods: str) -> list[dict[str, Any]]:
         return [event["params"] for event in self.events if event.get("method") in methods]
@@ -155,7 +184,12 @@ def tallies(names: list[str], chance: random.Random) -> dict[str, Any]:
     totals = {name: chance.randrange(500, 9_000) for name in names}
     failures = {name: int(total * chance.uniform(0.02, 0.12)) for name, total in totals.items()}
     return {
-        name: {"total": total, "completed": total - failures[name], "failed": failures[name]}
+        name: {
+            "total": total,
+            "completed": total - failures[name],
+            "failed": failures[name],
+            "creditsSpent": 3 * (total - failures[name]),
+        }
         for name, total in totals.items()
     }
 
@@ -167,7 +201,7 @@ def week(weeks_ago: int, more_styles: tuple[str, ...] = (), scale: int = 1) -> d
     styles = ["realistic", "anime", "oil painting", "sketch", "cyberpunk", "watercolor", *more_styles]
     finding = {"severity": "critical", "message": "Failure rate of model model-b rose.", "pValue": 1e-9}
     day = {"total": 2_067, "completed": 1_900, "failed": 150, "pending": 17}
-    day |= {"creditsSpent": 5_052, "creditsRefunded": 400}
+    day |= {"creditsSpent": 5_052, "creditsRefunded": 400, "creditsGranted": 6_125, "creditsRevoked": 160}
     return {
         "totalRequests": 14_439 * scale,
         "totalCompleted": 13_046 * scale,
@@ -175,6 +209,9 @@ def week(weeks_ago: int, more_styles: tuple[str, ...] = (), scale: int = 1) -> d
         "totalPending": 118 * scale,
         "totalCreditsSpent": 34_652 * scale,
         "totalCreditsRefunded": 2_928 * scale,
+        "totalCreditsGranted": 41_250 * scale,
+        "totalCreditsRevoked": 1_120 * scale,
+        "outstanding": {"credits": 1_204_511 * scale, "at": end + timedelta(minutes=20)},
         "successRate": chance.uniform(88, 97),
         "byModel": tallies(["model-a", "model-b"], chance),
         "byStyle": tallies(styles, chance),
@@ -183,7 +220,7 @@ def week(weeks_ago: int, more_styles: tuple[str, ...] = (), scale: int = 1) -> d
         "byDay": {date: {name: count * scale for name, count in day.items()} for date in days},
         "distinctUsers": 1_604,
         "generationSeconds": {"median": 4.1, "p95": 11.4},
-        "failureReasons": {"GENERATION_FAILED": 1_000, "LEASE_EXPIRED": 275},
+        "failureReasons": {"PROVIDER_BUSY": 900, "REFUSED_CONTENT": 100, "LEASE_EXPIRED": 275},
         "anomalies": [finding, {"severity": "warning", "message": "Style '" + "x" * 90 + "' is new."}],
         "windowStart": end - timedelta(days=7),
         "windowEnd": end,
@@ -203,7 +240,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]
         weeks = [Week(Window(END - timedelta(days=7 * ago)), usage) for ago, usage in enumerate(usages, start=1)]
         file = folder / f"report{scale}.html"
         report = Report.from_fields("report_2026-11-23", week(0, nasty, scale))
-        file.write_text(page.render(report, weeks), encoding="utf-8")
+        file.write_text(page.render(report, weeks, Window(END + timedelta(days=7))), encoding="utf-8")
         return file
 
     return written
@@ -218,7 +255,7 @@ def test_the_page_is_whole_on_every_screen(
     file = page_file(1)
     seen = browser.open(file, width=width, dark=dark)
     assert seen["headings"] == HEADINGS
-    assert seen["tables"] == 7
+    assert seen["tables"] == 11
     assert min(seen["bars"]) >= 2
     assert seen["width"] <= width
     assert (seen["cut"], seen["outside"], seen["scripts"]) == ([], 0, 0)
@@ -241,3 +278,45 @@ def test_dark_and_light_are_different_pages_to_look_at(browser: Browser, page_fi
     light, dark = (browser.open(page_file(1), width=360, dark=dark) for dark in (False, True))
     assert (light["page"], light["completed"]) == ("rgb(244, 246, 248)", "rgb(47, 109, 179)")
     assert (dark["page"], dark["completed"]) == ("rgb(14, 19, 25)", "rgb(91, 156, 224)")
+
+
+@pytest.mark.parametrize("scale", [1, 1_000])
+def test_the_sales_are_on_a_phones_first_screen(browser: Browser, page_file: Callable[[int], Path], scale: int) -> None:
+    """All of them, below two findings in three lines each."""
+    assert browser.open(page_file(scale), width=360, dark=False)["lowestFigure"] <= SCREEN_HEIGHT
+
+
+# --- Links ---
+
+PLACE = """(() => {
+    const box = %s.querySelector("a[rel=%s]").getBoundingClientRect();
+    return {x: box.x + box.width / 2, y: box.y + box.height / 2};
+})()"""
+
+
+@pytest.mark.parametrize(("rel", "report_id"), [("prev", "report_2026-11-16"), ("next", "report_2026-11-30")])
+def test_a_link_leads_to_another_week(
+    browser: Browser, page_file: Callable[[int], Path], rel: str, report_id: str
+) -> None:
+    """At the same address with another query."""
+    browser.open(page_file(1), width=360, dark=False)
+    browser.click(browser.value_of(PLACE % ("document", rel)))
+    browser.wait_for("Page.loadEventFired")
+    assert browser.value_of("location.search") == f"?reportId={report_id}&format=html"
+
+
+def test_in_a_sandboxed_frame_a_link_does_nothing(browser: Browser, page_file: Callable[[int], Path]) -> None:
+    """The console shows the page in one: neither the frame nor the console goes anywhere."""
+    report, outside = page_file(1), page_file(1).with_name("console.html")
+    # Not the console's own sandbox, which is empty: the same origin lets the test look inside.
+    frame = f'<iframe sandbox="allow-same-origin" srcdoc="{html.escape(report.read_text(encoding="utf-8"))}"></iframe>'
+    style = "<style>* { margin: 0; border: 0; width: 360px }</style>"
+    outside.write_text(f"<!DOCTYPE html>{style}{frame}", encoding="utf-8")
+    browser.load(outside)
+    inside = "document.querySelector('iframe').contentDocument"
+    browser.click(browser.value_of(PLACE % (inside, "prev")))
+    refusal = browser.wait_for("Log.entryAdded")["entry"]["text"]
+    assert "sandboxed" in refusal
+    assert browser.value_of("location.href") == outside.as_uri()
+    assert browser.value_of(f"{inside}.querySelector('h1').textContent").startswith("Weekly report")
+    assert browser.happened("Page.frameStartedNavigating", "Page.frameNavigated") == []

@@ -5,8 +5,22 @@ from datetime import UTC, datetime
 import pytest
 from markupsafe import Markup
 
+from credits import documents
 from reporting import Window
-from reporting.words import NOTHING, change, clean, duration, last_day, number, percentage, window_words
+from reporting.words import (
+    NOTHING,
+    REASONS,
+    change,
+    clean,
+    duration,
+    number,
+    option,
+    part,
+    percentage,
+    reason,
+    week_name,
+    window_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,26 +68,65 @@ def test_durations(seconds: float | None, words: str) -> None:
 
 
 def test_changes() -> None:
-    """The direction is a word, and there is a mood only if more is plainly better or worse."""
-    assert change(150, 100, number) == ("up 50.0% from 100", "")
-    assert change(5, 10, duration, better=-1) == ("down 50.0% from 10.0\N{NO-BREAK SPACE}s", "good")
-    assert change(20, 10, duration, better=-1) == ("up 100.0% from 10.0\N{NO-BREAK SPACE}s", "bad")
-    assert change(5, 0, number) == ("up from 0", "")
-    assert change(5000, 10, number) == ("up 49,900.0% from 10", "")
-    assert change(7, 7, number) == ("unchanged from 7", "")
-    assert change(None, 10, number) == change(1, None, number) == ("", "")
-    assert change(90, 95.5, percentage, better=1) == ("down 5.5 points from 95.5%", "bad")
-    assert change(90.01, 90, percentage, better=1) == ("unchanged from 90.0%", "")
+    """The direction is a word; a percentage is said while it says more than the numbers."""
+    assert change(150, 100, number) == "up 50.0% from 100"
+    assert change(5, 10, duration) == "down 50.0% from 10.0\N{NO-BREAK SPACE}s"
+    assert change(29, 10, number) == "up 190.0% from 10"
+    assert change(30, 10, number) == "up from 10"
+    assert change(5, 0, number) == "up from 0"
+    assert change(0, 5, number) == "down from 5"
+    assert change(7, 7, number) == "unchanged"
+    assert change(None, 10, number) == change(1, None, number) == ""
+    assert change(90, 95.5, percentage) == "down 5.5 points from 95.5%"
+    assert change(90.01, 90, percentage) == "unchanged"
+
+
+def test_parts() -> None:
+    """Both numbers as elsewhere."""
+    assert part(4, 6) == "4 of 6"
+    assert part(1_234, 20_000_000) == "1,234 of 20.0M"
+
+
+FAILURES = [
+    value
+    for name, value in vars(documents).items()
+    if name == value and name not in ("PENDING", "COMPLETED", "FAILED") and isinstance(value, str)
+]
+
+
+def test_reasons_are_words() -> None:
+    """Every code that the ledger knows; another one is shown as it is, whatever it is."""
+    assert "PROVIDER_BUSY" in FAILURES
+    assert {*FAILURES} <= {*REASONS}
+    assert reason("PROVIDER_BUSY") == "The provider was busy"
+    assert not [words for words in REASONS.values() if "_" in words or words.isupper()]
+    assert reason("SOMETHING_ELSE") == "SOMETHING_ELSE"
+    assert (reason("unknown"), reason("other")) == ("Not recorded", "All others")
+    assert (option("unknown"), option("other"), option("anime")) == ("not recorded", "all others", "anime")
 
 
 def test_windows() -> None:
-    """Whole days by name, anything else to the minute; a week is named by its last day."""
+    """Whole days by name, anything else to the minute."""
     scheduled = Window(datetime(2026, 1, 5, tzinfo=UTC))
     assert window_words(scheduled) == "Mon 29 Dec 2025 to Sun 04 Jan 2026, UTC"
     manual = Window.ending_now(datetime(2026, 1, 5, 12, 30, 1, tzinfo=UTC))
     assert window_words(manual) == "29 Dec 2025 12:30 to 05 Jan 2026 12:30, UTC"
     assert window_words(None) == "Window not known"
-    assert (last_day(scheduled), last_day(manual), last_day(None)) == ("Sun 04 Jan", "Mon 05 Jan", "a day not known")
+
+
+@pytest.mark.parametrize(
+    ("window", "name"),
+    [
+        (Window(datetime(2026, 11, 23, tzinfo=UTC)), "16 - 22 Nov 2026"),
+        (Window(datetime(2026, 10, 5, tzinfo=UTC)), "28 Sep - 4 Oct 2026"),
+        (Window(datetime(2026, 1, 5, tzinfo=UTC)), "29 Dec 2025 - 4 Jan 2026"),
+        (Window.ending_now(datetime(2026, 11, 25, 12, 30, tzinfo=UTC)), "18 - 25 Nov 2026"),
+        (None, "Week not known"),
+    ],
+)
+def test_a_week_is_named_by_its_own_days(window: Window | None, name: str) -> None:
+    """The first and the last of them, with no more months and years than it takes."""
+    assert week_name(window) == name.replace("-", NOTHING)
 
 
 def test_texts_are_cleaned_and_markup_is_not() -> None:
