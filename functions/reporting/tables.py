@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from reporting.report import Report, Week
@@ -13,8 +14,11 @@ MAX_ROWS = 8
 # The scale of failure rates ends here or higher, so that 1 % does not look like all.
 MIN_SCALE_PERCENT = 5.0
 
-# The parts of a bar: each one's kind and its width in percent.
-Bar = Sequence[tuple[str, float]]
+# So that a part of a bar can be seen however small it is.
+MIN_PART_PERCENT = 0.7
+
+# The parts of a bar: each one's kind, and where it begins and ends in percent.
+Bar = Sequence[tuple[str, float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,13 @@ def _failed(counts: Counts) -> str:
 
 
 def _bar(values: Mapping[str, float], scale: float) -> Bar:
-    return [(kind, percent(value, scale) or 0) for kind, value in values.items() if value > 0]
+    """One part after the other; the small ones are drawn larger than they are, at the cost of the largest."""
+    widths = {kind: max(percent(value, scale) or 0, MIN_PART_PERCENT) for kind, value in values.items() if value > 0}
+    excess = sum(widths.values()) - 100
+    if excess > 0:
+        widths[max(widths, key=widths.__getitem__)] -= excess
+    ends = list(accumulate(widths.values()))
+    return [(kind, end - width, end) for (kind, width), end in zip(widths.items(), ends, strict=True)]
 
 
 def _sales_by(dimension: str, usage: Usage, before: Usage) -> Table:

@@ -421,6 +421,29 @@ def test_the_page_asks_for_nothing() -> None:
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in html
 
 
+def test_one_hash_allows_its_styles() -> None:
+    """A page with a strict policy can show this one in a frame: its styles are one text, the same for every report.
+
+    What a frame's document may do is also what the page around it may do: https://www.w3.org/TR/CSP3/#csp-inheriting
+    """
+    finding = {"severity": "critical", "message": "Grave.", "pValue": 0.5}
+    pages = [render(), render(before(), before(2), anomalies=[finding] * 9), render(totalRequests=None, byDay=None)]
+    styles = [re.findall(r"<style>(.*?)</style>", html, re.DOTALL) for html in pages]
+    assert [len(each) for each in styles] == [1, 1, 1]
+    assert styles[0] == styles[1] == styles[2]
+    assert not any("style" in [name for name, _ in Reader(html).attributes] for html in pages)
+
+
+def test_a_small_part_of_a_bar_can_be_seen() -> None:
+    """And a bar is never longer than full."""
+    html = render(totalRequests=100_000, totalCompleted=99_999, totalFailed=1)
+    outcome = html[html.index("Requests and speed") :]
+    assert re.findall(r'class="(\w+)" x1="([\d.]+)%" x2="([\d.]+)%"', outcome)[:2] == [
+        ("completed", "0.0", "99.3"),
+        ("failed", "99.3", "100.0"),
+    ]
+
+
 ODD = st.one_of(
     st.none(),
     st.booleans(),
@@ -442,9 +465,10 @@ def test_any_report_is_a_page(this: Any, weeks: Any) -> None:
     earlier = [Week(Window(END - number * WEEK), Usage.from_fields(each)) for number, each in enumerate(weeks, start=1)]
     html = page.render(Report.from_fields("report_x", this), earlier)
     Reader(html)
-    assert all(0 <= float(value) <= 100.01 for value in re.findall(r'style="(?:left|width):([^%]*)%"', html))
-    for bar in re.findall(r'<span class="bar".*?</span>', html, re.DOTALL):
-        assert sum(map(float, re.findall(r"width:([\d.]+)%", bar))) <= 100.1
+    for bar in re.findall(r'<svg class="bar".*?</svg>', html, re.DOTALL):
+        ends = [tuple(map(float, found)) for found in re.findall(r'x1="([^%]*)%" x2="([^%]*)%"', bar)]
+        assert len(ends) == bar.count("<line")
+        assert all(0 <= start <= end <= 100.01 for start, end in ends)
 
 
 # --- Colors ---
