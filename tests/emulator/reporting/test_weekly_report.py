@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.assembly import in_process
-from tests.support.contract import error_of
+from credits.orders import Order
+from tests.support.assembly import assembled, in_process
+from tests.support.contract import error_of, order
 from tests.support.projects import Project
 from tests.support.servers import FunctionServer
 
@@ -118,7 +119,8 @@ def test_people_make_and_read_reports(shop: Project) -> None:
         assert server.get().json() == made == server.get(reportId=made["reportId"]).json()
         page = server.get(format="html")
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert "<h1>Weekly report</h1>" in page.text
+        assert "<h1><small>Weekly report</small>" in page.text
+        assert f'href="?reportId=report_{TODAY - timedelta(days=7):%Y-%m-%d}&amp;format=html"' in page.text
         assert error_of(server.get(reportId="report_2000-01-01"))["code"] == 404
         for query in ({"reportId": "x/y"}, {"reportId": ""}, {"format": "pdf"}):
             assert error_of(server.get(**query))["code"] == 400
@@ -133,6 +135,35 @@ def test_a_report_made_right_after_a_purchase_includes_it(shop: Project) -> None
     purchase = {"userId": "bob", "status": "completed", "cost": 1, "createdAt": now, "updatedAt": now}
     shop.client.document("generationRequests/d").set(purchase)
     assert report.post().json()["totalRequests"] == 4
+
+
+def test_a_report_says_what_was_granted_taken_back_and_is_outstanding(project: Project) -> None:
+    """As the ledger has it: here 25 granted, 5 of them taken back, 3 spent."""
+    services = assembled(project)
+    services.grants.grant(Order.with_key("a", "ann", 25, "because"))
+    services.revocations.revoke(Order.with_key("b", "ann", 5, "because"))
+    project.client.document("users/odd").set({"credits": float("nan")})
+    bought = in_process(project).of("createGenerationRequest").post(order("ann", size="1024x1024"))
+    assert bought.status_code == 200, bought.text
+    made = in_process(project).of("getWeeklyReport").post().json()
+    totals = {name: made[f"totalCredits{name}"] for name in ("Granted", "Revoked", "Spent", "Refunded")}
+    assert totals == {"Granted": 25, "Revoked": 5, "Spent": 3, "Refunded": 0}
+    assert made["outstanding"]["credits"] == 17
+    assert made["byDay"][f"{datetime.now(UTC):%Y-%m-%d}"]["creditsGranted"] == 25
+    assert made["bySize"]["1024x1024"]["creditsSpent"] == 3
+
+
+def test_reports_are_listed_page_by_page(shop: Project) -> None:
+    """Newest first, with real cursors; an older form without a window is not in it."""
+    report, listed = (in_process(shop).of(name) for name in ("getWeeklyReport", "listWeeklyReports"))
+    made = report.post().json()
+    for days in (0, 7, 14):
+        ended = {"windowEnd": TODAY - timedelta(days=days), "totalRequests": days}
+        shop.client.document(f"reports/report_{TODAY - timedelta(days=days):%Y-%m-%d}").set(ended)
+    shop.client.document("reports/report_2020-01-06").set({"totalRequests": 3})
+    found = [each["reportId"] for page in listed.pages(pageSize="1") for each in page["reports"]]
+    assert found == [made["reportId"], *(f"report_{TODAY - timedelta(days=days):%Y-%m-%d}" for days in (0, 7, 14))]
+    assert error_of(listed.get(pageToken="eA=="))["details"]["fields"][0]["field"] == "pageToken"
 
 
 def test_a_report_that_json_cannot_express_is_shown_all_the_same(shop: Project) -> None:

@@ -1,6 +1,7 @@
 """What is announced, and that it is announced once."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from grpc import StatusCode
 
 from reporting import Reporting
+from reporting.words import NOTHING
 from store import StoreError
 from tests.unit.reporting.helpers import END, Shop
 from tests.unit.store.helpers import impatient
@@ -146,6 +148,40 @@ def test_a_manual_report_is_announced_too_and_reads_its_own_document_once(desk: 
     assert read.fields == report.fields
 
 
+# --- The page ---
+
+
+def linked(reporting: Reporting, report_id: str) -> list[str]:
+    """The reports that a report's page leads to."""
+    report = reporting.read(report_id)
+    assert report is not None
+    return re.findall(r'href="\?reportId=([^&"]*)&amp;format=html"', reporting.page(report))
+
+
+def test_a_page_leads_to_the_weeks_beside_it(desk: Desk) -> None:
+    """If they have a report; a manual report leads to the week it was compared with."""
+    for weeks_ago in (3, 1, 0):
+        desk.shop.make(END - timedelta(days=7 * weeks_ago))
+    now, oldest, gap, newest = (f"report_2026-{day}" for day in ("11-23T002000Z", "11-02", "11-16", "11-23"))
+    desk.reporting.make_now()
+    assert linked(desk.reporting, oldest) == []
+    assert linked(desk.reporting, gap) == [oldest, newest]
+    assert linked(desk.reporting, newest) == [gap]
+    assert linked(desk.reporting, now) == [gap]
+
+
+def test_a_page_reads_nine_reports_beside_its_own(desk: Desk) -> None:
+    """The eight weeks before it, and the week after."""
+    desk.shop.make()
+    report = desk.reporting.read("report_2026-11-23")
+    assert report is not None
+    desk.shop.store.reads.clear()
+    desk.shop.store.queries.clear()
+    desk.reporting.page(report)
+    assert len(desk.shop.store.reads) == len({*desk.shop.store.reads}) == 9
+    assert desk.shop.store.queries == []
+
+
 # --- Earlier weeks ---
 
 NEXT_SCHEDULE = SCHEDULE + timedelta(days=7)
@@ -252,9 +288,9 @@ def test_the_page_compares_with_what_the_report_was_compared_with(desk: Desk) ->
     desk.shop.make()
     latest = desk.reporting.read(None)
     assert latest is not None
-    assert "Compared with Mon 09 Nov 2026 to Sun 15 Nov 2026, UTC." in desk.reporting.page(latest)
+    assert f"Compared with 9 {NOTHING} 15 Nov 2026." in desk.reporting.page(latest)
     desk.shop.clock.now = END + timedelta(days=9, hours=3)
     desk.shop.put(30, created=END + timedelta(days=3))
     manual = desk.reporting.make_now()
     assert manual.previous_id == "report_2026-11-23"
-    assert "(report_2026-11-23)" in desk.reporting.page(manual)
+    assert f"Compared with 16 {NOTHING} 22 Nov 2026." in desk.reporting.page(manual)
