@@ -11,7 +11,7 @@ from credits import documents, movements
 from credits.movements import Movement
 from credits.orders import Order
 from errors import UserNotFound
-from store import NO_DEADLINE, Answer, Commit, Deadline, Document, Look, Query, Store
+from store import NO_DEADLINE, Answer, Commit, Deadline, Document, Query, QueryFirst, Store
 
 SIGNUP_REASON = "Sign-up credits."
 DELETED_REASON = "The account was deleted."
@@ -26,7 +26,7 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
     """
     path = documents.user_path(user_id)
 
-    def plan(read: Mapping[str, Document]) -> Answer[bool] | Look[bool]:
+    def plan(read: Mapping[str, Document]) -> Answer[bool] | QueryFirst[bool]:
         user = read[path]
         if user.data is not None:
             return Answer(False)
@@ -35,7 +35,7 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
             must_be_new(history)
             return Commit(movements.writes(user, 0, [signup(user_id, signup_credits)]), lambda versions: True)
 
-        return Look(history_query(user_id), decide)
+        return QueryFirst(history_query(user_id), decide)
 
     if store.transact([path], plan, deadline, turn=user_id):
         log_opened(user_id, signup_credits)

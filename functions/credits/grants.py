@@ -8,7 +8,7 @@ from credits import accounts, documents, movements
 from credits.movements import Movement
 from credits.orders import Order
 from errors import InvalidRequest
-from store import NO_DEADLINE, Answer, Commit, Deadline, Document, Look, Store
+from store import NO_DEADLINE, Answer, Commit, Deadline, Document, QueryFirst, Store
 
 # JSON's numbers are exact up to here in most languages, and a refund still finds room above.
 MAX_GRANTED_CREDITS = 2**53 - 1
@@ -47,7 +47,7 @@ class Grants:
             documents.entry_path(order.user_id, movement.entry_id),
         ]
 
-        def plan(read: Mapping[str, Document]) -> Commit[Granted] | Answer[Granted] | Look[Granted]:
+        def plan(read: Mapping[str, Document]) -> Commit[Granted] | Answer[Granted] | QueryFirst[Granted]:
             user, record, entry = (read[path] for path in paths)
             if record.data is not None:
                 is_replay = order.is_replay(record, attempt_id)
@@ -56,7 +56,7 @@ class Grants:
             if user.data is not None:
                 return _granting(user, documents.balance(user), [movement])
             last = accounts.last_entry_query(order.user_id)
-            return Look(last, lambda last_entry: _opening(user, last_entry, order.id, movement))
+            return QueryFirst(last, lambda last_entry: _opening(user, last_entry, order.id, movement))
 
         granted = self._store.transact(paths, plan, deadline, turn=order.user_id)
         if not granted.is_replay:

@@ -16,7 +16,7 @@ from credits import accounts, documents, keys, movements
 from credits.documents import COMPLETED, DEDUCTION, FAILED, PENDING
 from credits.movements import Movement
 from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending
-from store import COMMIT_TIME, Answer, Commit, Document, Look, Version, Write
+from store import COMMIT_TIME, Answer, Commit, Document, QueryFirst, Version, Write
 
 RETRY_SECONDS = 2
 # A lease this far from now was left or made by hand, and must not lock its user out.
@@ -71,7 +71,7 @@ class Refunded:
 
 
 Outcome = Reservation | Completed | Refunded
-Step = Commit[Outcome] | Answer[Outcome] | Look[Outcome]
+Step = Commit[Outcome] | Answer[Outcome] | QueryFirst[Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class ReservationPlan:
             opening = accounts.signup(user.id, self.signup_credits)
             return self._commit(user, in_flight, request.path, 0, [opening, taking])
 
-        return Look(accounts.history_query(user.id), open_and_take)
+        return QueryFirst(accounts.history_query(user.id), open_and_take)
 
     def _earlier(self, request: Document, entry: Document) -> Outcome:
         """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""

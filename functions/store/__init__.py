@@ -13,7 +13,7 @@ from store.documents import (
     is_plain_id,
 )
 from store.retries import RetryPolicy
-from store.transactions import Answer, Commit, Look, Plan, Store
+from store.transactions import Answer, Commit, Plan, QueryFirst, Store
 from store.values import Opaque
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "Connection",
     "Deadline",
     "Document",
-    "Look",
     "Opaque",
     "Plan",
     "Query",
+    "QueryFirst",
     "RetryPolicy",
     "Row",
     "Store",

@@ -1,4 +1,4 @@
-"""How long a request may take: one deadline, handed down to every step."""
+"""How long a request may take: one deadline, passed to every step."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment by which an answer must be given; made once for each request and handed down."""
+    """The moment by which a request must be answered; made once for each request."""
 
     at_seconds: float
     monotonic: Callable[[], float] = time.monotonic

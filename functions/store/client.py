@@ -1,7 +1,7 @@
-"""One gRPC channel to Firestore and the round trips that are used.
+"""One gRPC channel to Firestore, and the calls that this code makes on it.
 
-Protobuf messages on gRPC's own stubs: the same calls through google-cloud-firestore's client cost more than twice as
-much processor time.
+It sends protobuf messages on gRPC's own stubs. Through google-cloud-firestore's client, the same calls cost more than
+twice as much processor time.
 """
 
 import os
@@ -35,16 +35,16 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # Reads a stream in the caller's thread instead of one that is started for it: a third less processor time.
+    # Reads a stream in the caller's thread and not in a new one: a third less processor time.
     (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 EMULATOR_METADATA = (("authorization", "Bearer owner"),)
 
 
 class StoreError(Exception):
-    """A round trip failed; `code` is gRPC's. `advice` says what an operator has to do, if only that can help.
+    """A round trip failed; `code` is gRPC's. `advice` says what an operator has to do, if a retry cannot help.
 
-    Firestore's own words are in the cause. They may quote data, so they are never logged.
+    Firestore's own message is in the cause. It may quote data, so it is never logged.
     """
 
     def __init__(self, code: grpc.StatusCode, advice: str | None = None) -> None:
@@ -98,7 +98,7 @@ class Connection:
     def run_queries(
         self, queries: Sequence[Query], timeout_seconds: float, read_time: Version | None = None
     ) -> list[list[Document]]:
-        """Each query's documents; all queries are on their way before the first answer is read."""
+        """Each query's documents. All queries are sent before the first answer is read."""
         requests = [self._messages.run_query(query, None, read_time) for query in queries]
         calls = [self._run_query(request, timeout=timeout_seconds, metadata=self._metadata) for request in requests]
         try:
@@ -111,7 +111,7 @@ class Connection:
                 call.cancel()
 
     def stream(self, query: Query, fields: Sequence[str], timeout_seconds: float) -> Generator[Row, None, None]:
-        """The query's documents cut to these fields, one at a time as they arrive; close it if you stop early."""
+        """The query's documents with these fields only, one at a time as they arrive; close it if you stop early."""
         request = self._messages.run_query(query, fields, None)
         call = self._run_query(request, timeout=timeout_seconds, metadata=self._metadata)
         try:
@@ -131,7 +131,7 @@ class Connection:
         return answers[0]
 
     def commit(self, writes: Sequence[Write], timeout_seconds: float) -> dict[str, Version]:
-        """Applies all writes or none; the documents' new versions by path."""
+        """Applies all writes or none; returns the documents' new versions by path."""
         request = self._messages.commit(writes)
         try:
             response = self._commit(request, timeout=timeout_seconds, metadata=self._metadata)
@@ -144,13 +144,13 @@ class Connection:
 def connect(
     project: str | None, environ: Mapping[str, str] = os.environ, *, database: str = DEFAULT_DATABASE
 ) -> Connection:
-    """A connection that is back within a second of Firestore's return; sends nothing yet.
+    """A connection that works again within a second after an outage of Firestore; sends nothing yet.
 
-    It goes to the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise to Google's Firestore with the credentials of
-    the environment, which also name the project if none is given.
+    It goes to the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise to Google's Firestore with the environment's
+    credentials. If no project is given, the environment names it.
 
     Raises:
-        StoreError: no project is given or named.
+        StoreError: no project is given, and the environment names none.
     """
     emulator = environ.get("FIRESTORE_EMULATOR_HOST")
     if emulator:
@@ -164,7 +164,7 @@ def connect(
 
 def emulator_channel(host: str) -> grpc.Channel:
     """A channel to the emulator at this host and port."""
-    # gRPC takes http_proxy from the environment, for an emulator on this machine too.
+    # gRPC would use http_proxy from the environment even for an emulator on this machine.
     return grpc.insecure_channel(host, options=(*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)))
 
 
@@ -175,7 +175,7 @@ def _known(project: str | None) -> str:
 
 
 def _with_documents(call: Any) -> Iterator[Any]:
-    # Firestore may also send how far it has come, without a document.
+    # Firestore may also send an answer without a document, to report its progress.
     return (answer for answer in _received(call) if answer.HasField("document"))
 
 

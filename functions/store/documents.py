@@ -1,4 +1,4 @@
-"""What is read from Firestore and written to it."""
+"""What is read from Firestore and written to it: documents, queries, writes."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, NewType
 
-# The server's exact time of a write or a read, in nanoseconds since 1970. Only ever compared and handed back.
+# The server's exact time of a write or a read, in nanoseconds since 1970. Only compared and sent back.
 Version = NewType("Version", int)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ _RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
 
 
 class Instruction(Enum):
-    """What stands in the place of a field's value in a Write."""
+    """Used instead of a field's value in a Write."""
 
     COMMIT_TIME = "commit time"
     REMOVED = "removed"
@@ -25,13 +25,13 @@ class Instruction(Enum):
 
 # The time at which the server writes the field, independent of this machine's clock.
 COMMIT_TIME: Final = Instruction.COMMIT_TIME
-# The field is not there after the write.
+# Removes the field.
 REMOVED: Final = Instruction.REMOVED
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it was read; `data` and `version` are None if it does not exist."""
+    """A document as it was read. `data` and `version` are None if it does not exist."""
 
     path: str
     data: Mapping[str, Any] | None
@@ -48,23 +48,23 @@ class Document:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The document's fields; none if it does not exist."""
+        """The document's fields; empty if it does not exist."""
         return self.data or {}
 
     @property
     def read_at(self) -> datetime:
-        """When it was read, by the server's clock. Clocks of instances differ, so nothing else is "now"."""
-        assert self.read_time is not None, "it was read, and not only known from a write"
+        """When it was read, by the server's clock. Instances' clocks differ, so use this as "now"."""
+        assert self.read_time is not None, "only a document that was read has a read time"
         return _EPOCH + timedelta(microseconds=self.read_time // 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Documents of one collection that match every (field, operator, value), ordered by a field, if any, then the id.
+    """Documents of one collection that match every (field, operator, value), ordered by a field (if any) and the id.
 
-    With `everywhere`, `collection` is only a name, and all collections of that name are meant, whatever is above them.
-    Operators are ==, <, <=, > and >=. `after` is the last document of the page before. A query with both an equality
-    and an order needs a composite index in firestore.indexes.json; the emulator does not require one.
+    With `everywhere`, `collection` is a name, and every collection with that name is searched, at any depth. Operators
+    are ==, <, <=, > and >=. `after` is the last document of the previous page. A query with both an equality and an
+    order needs a composite index in firestore.indexes.json; the emulator does not require one.
     """
 
     collection: str
@@ -80,9 +80,9 @@ class Query:
 class Write:
     """Fields to write to one document.
 
-    The document must not exist if `replaces` is None; otherwise it must still have that version, and fields not named
-    stay as they are. A write that `merges` has no condition: it creates the document or changes it, and maps are
-    merged field by field. Names are literal: a dot in one does not lead into a map.
+    If `replaces` is None, the document must not exist. Otherwise it must still have that version, and its other fields
+    stay as they are. A write that `merges` has no condition: it creates or changes the document, and merges maps field
+    by field. Field names are literal: a dot in a name does not lead into a map.
     """
 
     path: str
@@ -92,7 +92,7 @@ class Write:
 
 
 def is_plain_id(text: str, max_length: int) -> bool:
-    """Whether a text is one document's id and not a path, without control characters, and not reserved."""
+    """Whether a text can be a document's id: not a path, not reserved, and without control characters."""
     return (
         1 <= len(text) <= max_length
         and "/" not in text

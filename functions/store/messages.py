@@ -56,7 +56,7 @@ class Messages:
         return request
 
     def run_query(self, query: Query, fields: Sequence[str] | None, read_time: Version | None) -> Any:
-        """`fields` are the only ones that the answer has; all of them if None."""
+        """The answer has only these `fields`, or all of them if None."""
         parent, _, collection_id = f"{self._prefix}{query.collection}".rpartition("/")
         request = RunQueryRequest(parent=parent)
         structured = request.structured_query
@@ -66,7 +66,7 @@ class Messages:
         if query.limit is not None:
             structured.limit.value = query.limit
         if fields is not None:
-            # Without a projection the answer would have every field.
+            # If no field is selected, the answer has all of them.
             for path in list(map(field_path, fields)) or [_ID]:
                 structured.select.fields.add(field_path=path)
         if read_time is not None:
@@ -83,13 +83,13 @@ class Messages:
         return request
 
     def found(self, response: Any) -> Document:
-        """The document in one answer to a batch get, or that there is none."""
+        """The document in one answer to a batch get; without data if it does not exist."""
         if response.HasField("found"):
             return self.document(response.found, response.read_time)
         return Document(response.missing[len(self._prefix) :], None, None, version(response.read_time))
 
     def document(self, message: Any, read_time: Any) -> Document:
-        """A document as it was at a time."""
+        """A document as it was at `read_time`."""
         path = message.name[len(self._prefix) :]
         return Document(path, decode_fields(message.fields), version(message.update_time), version(read_time))
 

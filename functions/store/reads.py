@@ -14,11 +14,11 @@ from store import refusals
 from store.budget import NO_DEADLINE, Deadline
 from store.client import Connection, Row, StoreError
 from store.documents import Document, Query, Version
-from store.retries import DEFAULT_POLICY, Attempts, RetryPolicy, persist
+from store.retries import DEFAULT_POLICY, Attempts, RetryPolicy, retry_read
 
 T = TypeVar("T")
 
-# Only asked for to learn when the server read it.
+# It is read only to get the server's time.
 _ANY_DOCUMENT = "clock/now"
 
 
@@ -44,11 +44,11 @@ class Reader:
         return self.read([path], deadline)[path]
 
     def now(self, deadline: Deadline = NO_DEADLINE) -> datetime:
-        """A moment after everything that is committed by now, by the server's clock; one round trip."""
+        """The server's time, just after every commit so far; one round trip."""
         return self.read_one(_ANY_DOCUMENT, deadline).read_at + timedelta(microseconds=1)
 
     def query(self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None) -> list[Document]:
-        """Runs a query in one round trip; as of `read_time` if that is given."""
+        """Runs a query in one round trip, as of `read_time` if given."""
         return self._query([query], self._attempts(deadline), read_time)[0]
 
     def query_all(self, queries: Sequence[Query], deadline: Deadline = NO_DEADLINE) -> list[list[Document]]:
@@ -58,7 +58,7 @@ class Reader:
     def pages(
         self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None
     ) -> Iterator[list[Document]]:
-        """The query's documents in pages of its `limit`, one round trip each; continues after the last one seen."""
+        """The query's documents in pages of its `limit`, one round trip each."""
         while page := self.query(query, deadline, read_time):
             yield page
             query = replace(query, after=page[-1])
@@ -71,7 +71,7 @@ class Reader:
         add: Callable[[T, Row], None],
         deadline: Deadline = NO_DEADLINE,
     ) -> T:
-        """Adds each of the query's documents, cut to these fields, to a value; holds one document at a time.
+        """Adds each of the query's documents, with these fields only, to a value. Holds one document at a time.
 
         If the stream breaks, it starts again with a new value.
         """
@@ -84,7 +84,7 @@ class Reader:
                     add(value, row)
             return value
 
-        return persist(attempt, attempts)
+        return retry_read(attempt, attempts)
 
     def sum(self, query: Query, field: str, deadline: Deadline = NO_DEADLINE) -> float:
         """The sum of a field over the query's documents, in one round trip; what is not a number counts as 0.
@@ -109,11 +109,11 @@ class Reader:
             return self._connected
 
     def _read(self, paths: Sequence[str], attempts: Attempts) -> dict[str, Document]:
-        return persist(lambda: self._connection().batch_get(paths, attempts.rpc_timeout_seconds), attempts)
+        return retry_read(lambda: self._connection().batch_get(paths, attempts.rpc_timeout_seconds), attempts)
 
     def _query(
         self, queries: Sequence[Query], attempts: Attempts, read_time: Version | None = None
     ) -> list[list[Document]]:
-        return persist(
+        return retry_read(
             lambda: self._connection().run_queries(queries, attempts.rpc_timeout_seconds, read_time), attempts
         )

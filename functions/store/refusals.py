@@ -1,7 +1,7 @@
-"""What an operator has to do about a refusal that no retry ends, in words that are safe to log.
+"""What an operator has to do if Firestore refuses and a retry cannot help, in words that are safe to log.
 
-Of Firestore's own words only a link to Google's console is kept: they may quote a document's id, which is a user's
-word, but an id has no slash and so cannot be such a link.
+Firestore's own message may quote a document's id, which a user may have chosen. So only a link to Google's console is
+kept of it: an id has no slash and cannot be such a link.
 """
 
 import re
@@ -18,11 +18,11 @@ _ADVICE = {
 }
 _INDEX_ADVICE = "Deploy firestore.indexes.json, and wait until the index is built."
 _INDEX = re.compile(r"The query requires an index")
-# Of a commit, NOT_FOUND is a document that is gone, unless it begins like this; another text could quote a document.
+# A commit's NOT_FOUND means a deleted document, unless the message begins like this. Others may quote a document.
 _NO_DATABASE = re.compile(r"The (project|database) \S+ does not exist")
 _LINK = re.compile(r"https://console\.(cloud|developers|firebase)\.google\.com/[!-~]*")
-# Google's answers to credentials that were revoked: https://www.rfc-editor.org/rfc/rfc6749#section-5.2. gRPC reports
-# whatever goes wrong while it gets a token as UNAVAILABLE.
+# Google's answers to revoked credentials: https://www.rfc-editor.org/rfc/rfc6749#section-5.2. gRPC reports every error
+# while it gets a token as UNAVAILABLE.
 _BAD_CREDENTIALS = re.compile(
     r"Getting metadata from plugin failed.*(invalid_grant|invalid_client|unauthorized_client|Reauthentication)",
     re.DOTALL,
@@ -30,14 +30,14 @@ _BAD_CREDENTIALS = re.compile(
 
 
 def true_code(code: StatusCode, words: str) -> StatusCode:
-    """The code that fits gRPC's words: bad credentials are not a server that is away."""
+    """gRPC's code, corrected by its message: it reports bad credentials as UNAVAILABLE."""
     if code is StatusCode.UNAVAILABLE and _BAD_CREDENTIALS.match(words):
         return StatusCode.UNAUTHENTICATED
     return code
 
 
 def advice(code: StatusCode, words: str = "", *, of_commit: bool = False) -> str | None:
-    """What an operator has to do, with Google's link to it if there is one; None if it may pass by itself."""
+    """What an operator has to do, with Google's link if there is one; None if a retry may help."""
     is_conflict = code in (StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION) and not _NO_DATABASE.match(words)
     if code not in _ADVICE or (of_commit and is_conflict):
         return None

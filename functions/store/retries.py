@@ -1,4 +1,4 @@
-"""How often and how long a step is tried: which failures are worth another attempt, and the pauses in between."""
+"""Which failures are tried again, how long, and the pauses in between."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from store.client import StoreError
 
 T = TypeVar("T")
 
-# Others changed or created a document first: nothing was written, and reading again tells what is there now.
+# Another commit came first. Nothing was written, and reading again shows the new state.
 CONFLICTS = frozenset(
     {StatusCode.ABORTED, StatusCode.ALREADY_EXISTS, StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND}
 )
@@ -59,7 +59,7 @@ DEFAULT_POLICY = RetryPolicy()
 
 @dataclass(slots=True)
 class Attempts:
-    """The time left for one step, which ends at the policy's limit or at the deadline, and the pauses in it.
+    """The time left for one step, and its pauses. The step ends at the policy's limit or at the deadline.
 
     Raises:
         Unavailable: the deadline has passed already.
@@ -77,7 +77,7 @@ class Attempts:
             raise Unavailable("No time is left for this request. Try again.")
         self._end_seconds = self.policy.monotonic() + step_seconds
         self._pause_ceiling_seconds = self.policy.first_pause_seconds
-        # One silent call must leave time to find out what became of it.
+        # A call without an answer must leave time to find out its outcome.
         self._max_rpc_seconds = step_seconds * self.policy.rpc_share
 
     @property
@@ -99,12 +99,12 @@ class Attempts:
         return True
 
 
-def persist(read: Callable[[], T], attempts: Attempts) -> T:
-    """What `read` gives, called again while it fails in a way that may pass.
+def retry_read(read: Callable[[], T], attempts: Attempts) -> T:
+    """Calls `read`, again after each error that may be temporary, and returns its result.
 
     Raises:
         Unavailable: it failed until no time was left.
-        StoreError: it cannot succeed.
+        StoreError: a retry cannot help.
     """
     while True:
         try:

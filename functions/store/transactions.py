@@ -1,9 +1,9 @@
-"""Transactions in their optimistic form.
+"""Optimistic transactions.
 
-A transaction here reads documents, lets a pure `plan` decide, and sends one Commit whose writes carry preconditions:
-the version read, or that the document must not exist. After a conflict, or if the outcome of a Commit is unknown, it
-reads again and lets the plan decide on what is there now; so a plan must recognise its own earlier attempt. It is how
-Firestore's mobile and web clients run transactions: https://firebase.google.com/docs/firestore/transaction-data-contention
+A transaction reads documents, lets a pure `plan` decide, and sends one Commit whose writes have preconditions: the
+version read, or that the document must not exist. After a conflict or an unknown outcome it reads again and lets the
+plan decide on the new state, so a plan must recognise its own earlier attempt. Firestore's mobile and web clients work
+like this: https://firebase.google.com/docs/firestore/transaction-data-contention
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,17 +36,17 @@ class Answer(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Generic[T]):
-    """A plan's wish to see a query's documents before it decides, as of the moment of its reads; one more round trip.
+class QueryFirst(Generic[T]):
+    """A plan's decision to run a query and decide `then`. It runs as of the time of the reads; one more round trip.
 
-    The commit checks the versions of the documents it writes, not that the query would still find the same.
+    The commit checks the versions of the documents that it writes, but not whether the query's result has changed.
     """
 
     query: Query
     then: "Callable[[list[Document]], Decision[T]]"
 
 
-Decision: TypeAlias = Commit[T] | Answer[T] | Look[T]
+Decision: TypeAlias = Commit[T] | Answer[T] | QueryFirst[T]
 Plan: TypeAlias = Callable[[Mapping[str, Document]], Decision[T]]
 
 
@@ -65,14 +65,14 @@ class Store(Reader):
         known: Mapping[str, Document] | None = None,
         turn: str | None = None,
     ) -> T:
-        """Reads `paths`, lets `plan` decide on them, and commits what it decides; again until it is applied.
+        """Reads `paths`, lets `plan` decide, and commits its decision. Repeats this until the commit is applied.
 
         Args:
             paths: the documents that the plan reads.
             plan: pure; called again with fresh documents after a conflict or an unknown outcome.
-            deadline: gives up then, if the policy's limit does not come first.
-            known: the documents' last known state, instead of the first read.
-            turn: callers of one process with the same turn go one after the other.
+            deadline: gives up then, or earlier at the policy's limit.
+            known: the documents' last known state; it replaces the first read.
+            turn: calls with the same turn run one at a time in this process.
 
         Raises:
             Unavailable: conflicts or missing answers lasted until the time was up; the writes may have been applied.
@@ -111,8 +111,8 @@ class Store(Reader):
 
     def _decided(self, plan: Plan[T], documents: Mapping[str, Document], attempts: Attempts) -> Commit[T] | Answer[T]:
         decision = plan(documents)
-        # As of the same moment: what another process did since then is a conflict, and not a broken state.
+        # As of the same moment, so that a later change by another process is a conflict and not a broken state.
         read_time = next((document.read_time for document in documents.values()), None)
-        while isinstance(decision, Look):
+        while isinstance(decision, QueryFirst):
             decision = decision.then(self._query([decision.query], attempts, read_time)[0])
         return decision

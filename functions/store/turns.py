@@ -1,4 +1,4 @@
-"""Turns within this process, so that one user's requests do not fight each other."""
+"""Turns within this process, so that one user's requests do not conflict with each other."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Turns:
 
     @contextmanager
     def taken(self, key: str, timeout_seconds: float) -> Iterator[None]:
-        """Waits for the key's turn and holds it.
+        """Waits for a turn of this key and holds it.
 
         Raises:
             Unavailable: the turn did not come in time.

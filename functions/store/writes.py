@@ -1,6 +1,6 @@
 """A Write -> Firestore's message: its precondition, its update mask and its transforms.
 
-A field in the mask without a value is removed; a field outside of it stays as it is. The commit's time is not a value
+A field in the mask without a value is removed; a field outside the mask stays as it is. The commit time is not a value
 but a transform: https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#write
 """
 
@@ -18,7 +18,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def fill_write(message: Any, write: Write) -> None:
-    """Sets all of an empty message but the document's name."""
+    """Fills an empty message, except for the document's name."""
     masked = write.merges or write.replaces is not None
     if masked:
         # A mask without a field changes nothing; no mask at all would replace the document.
@@ -37,7 +37,7 @@ def fill_time(message: Any, version: Version) -> None:
 
 
 def field_path(name: str) -> str:
-    """One field's name as it stands in a path: between backticks unless it is a plain word."""
+    """A field's name as it is written in a path: in backticks unless it is a plain word."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     escaped = name.replace("\\", "\\\\").replace("`", "\\`")
@@ -53,7 +53,7 @@ def _fill_fields(message: Any, fields: Any, data: Mapping[str, Any], prefix: str
             continue
         is_map = isinstance(value, Mapping)
         if is_map:
-            # Below a map that is not merged, the map's own place in the mask covers everything.
+            # If a map is not merged, its own place in the mask covers everything below it.
             inside = merges and len(value) > 0
             fields[name].map_value.SetInParent()
             below = f"{prefix}{field_path(name)}."

@@ -12,7 +12,7 @@ from credits.grants import Granted, Grants
 from credits.ledger import Ledger
 from credits.orders import Order
 from credits.reservations import Reservation
-from store import NO_DEADLINE, Commit, Deadline, Document, Look, Store, Write
+from store import NO_DEADLINE, Commit, Deadline, Document, QueryFirst, Store, Write
 from tests.support import faults
 from tests.support.budget import FAULT_STRIDE, STORMS
 from tests.support.faults import SCENARIOS, Breaker, Fault, Way
@@ -109,8 +109,8 @@ class Altered:
         return self._store.transact(paths, lambda read: self._altered(plan(read)), *args, **options)
 
     def _altered(self, decision: Any) -> Any:
-        if isinstance(decision, Look):
-            return Look(decision.query, lambda found: self._altered(decision.then(found)))
+        if isinstance(decision, QueryFirst):
+            return QueryFirst(decision.query, lambda found: self._altered(decision.then(found)))
         if isinstance(decision, Commit):
             return Commit([self._alter(write) for write in decision.writes], decision.answer)
         return decision

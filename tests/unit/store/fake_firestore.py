@@ -1,4 +1,4 @@
-"""A gRPC server in this process that answers as it is told to."""
+"""A gRPC server in this process with answers that the test chooses."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -14,7 +14,7 @@ def now() -> datetime:
 
 
 def impatient(attempts: int = 8) -> RetryPolicy:
-    """A policy that sleeps on a clock of its own, so that giving up takes no time."""
+    """A policy whose pauses only move its own clock, so that giving up takes no real time."""
     ticks = itertools.count()
     return RetryPolicy(
         max_seconds=float(attempts),
@@ -25,7 +25,7 @@ def impatient(attempts: int = 8) -> RetryPolicy:
 
 
 def adding(path: str) -> Plan[int]:
-    """Adds 1 to a document's `n`, which it creates; does not recognise its own earlier attempt."""
+    """Adds 1 to a document's `n`, and creates it; does not recognise its own earlier attempt."""
 
     def plan(documents: Mapping[str, Document]) -> Commit[int]:
         document = documents[path]

@@ -10,7 +10,7 @@ from store.retries import Attempts
 
 
 class Time:
-    """A clock that goes on only while somebody sleeps."""
+    """A clock that moves only during a sleep."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -39,7 +39,7 @@ def test_a_deadline_runs_down_to_zero() -> None:
 
 
 def test_an_earlier_deadline_leaves_the_later_one_as_it_is() -> None:
-    """A step can keep some seconds back for the next one."""
+    """A step can leave some seconds for the next one."""
     time = Time()
     deadline = Deadline.after(10, time)
     assert (deadline.earlier(4).left_seconds, deadline.left_seconds) == (6, 10)
@@ -47,7 +47,7 @@ def test_an_earlier_deadline_leaves_the_later_one_as_it_is() -> None:
 
 
 def test_no_deadline_never_passes() -> None:
-    """It can be made earlier too and stays endless."""
+    """It stays endless even if it is made earlier."""
     assert NO_DEADLINE.left_seconds == NO_DEADLINE.earlier(60).left_seconds == math.inf
     assert not NO_DEADLINE.passed
 
@@ -64,7 +64,7 @@ def test_a_step_ends_at_the_sooner_of_its_limit_and_the_deadline(deadline_second
 
 
 def test_a_call_gets_a_share_of_the_step() -> None:
-    """One silent call leaves time for others, and the last one gets what is left."""
+    """A call without an answer leaves time for others, and the last one gets the rest."""
     time = Time()
     attempts = Attempts(time.policy(), Deadline.after(9, time))
     assert attempts.rpc_timeout_seconds == pytest.approx(3)
@@ -84,7 +84,7 @@ def test_pauses_double_up_to_their_limit() -> None:
 
 
 def test_a_pause_that_would_end_too_late_is_not_begun() -> None:
-    """Nobody sleeps if no attempt can follow."""
+    """There is no sleep if no attempt can follow it."""
     time = Time()
     attempts = Attempts(time.policy(max_seconds=0.005))
     assert not attempts.pause()
@@ -99,7 +99,7 @@ def test_a_passed_deadline_starts_nothing() -> None:
 
 
 def test_the_deadline_may_have_a_clock_of_its_own() -> None:
-    """Only the time left is taken from it, not its moment."""
+    """A step asks the deadline only for the time left, not for its moment."""
     time, other = Time(), Time()
     other.seconds = 5_000.0
     assert Attempts(time.policy(), Deadline.after(2, other)).left_seconds == 2

@@ -54,7 +54,7 @@ def aborting(code: StatusCode, words: str = "user ann has 5 credits") -> Callabl
 
 
 def endless(given_up: threading.Event) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
-    """Documents without end, until the client gives up."""
+    """Endless documents, until the client cancels."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         context.add_callback(given_up.set)
@@ -96,7 +96,7 @@ def test_an_answer_without_a_sum_is_an_error() -> None:
 
 
 def test_another_database_than_the_default_is_named() -> None:
-    """In the request and in its route."""
+    """Its name is in the request and in the route."""
     fake = FakeFirestore()
     with fake.connected("second") as connection:
         connection.batch_get(["a/x"], 5)
@@ -105,7 +105,7 @@ def test_another_database_than_the_default_is_named() -> None:
 
 
 def test_documents_come_back_by_path() -> None:
-    """In any order, and those that do not exist too."""
+    """Answers may come in any order; documents that do not exist are included."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         yield missing("a/y")
@@ -119,7 +119,7 @@ def test_documents_come_back_by_path() -> None:
 
 
 def test_a_commit_gives_the_new_versions() -> None:
-    """By path, to the nanosecond."""
+    """The versions are exact to the nanosecond, by path."""
     response = messages.CommitResponse()
     for nanos in (1, 2):
         response.write_results.add().update_time.nanos = nanos
@@ -129,7 +129,7 @@ def test_a_commit_gives_the_new_versions() -> None:
 
 
 def test_an_answer_without_a_document_is_passed_over() -> None:
-    """Firestore tells in it how far a query has come."""
+    """Firestore sends such an answer to report a query's progress."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         yield from (messages.RunQueryResponse(skipped_results=1), found("a/x", 1), messages.RunQueryResponse())
@@ -140,7 +140,7 @@ def test_an_answer_without_a_document_is_passed_over() -> None:
 
 
 def test_queries_run_side_by_side() -> None:
-    """All are asked before the first is answered, and each gets its own answer."""
+    """All are sent before the first answer arrives, and each gets its own answer."""
     together = threading.Barrier(3)
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -155,7 +155,7 @@ def test_queries_run_side_by_side() -> None:
 @round_trips
 @pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
 def test_an_error_has_firestores_code(name: str, send: Callable[[Connection, float], object], code: StatusCode) -> None:
-    """Its words, which may quote data, are in the cause only."""
+    """Firestore's message, which may quote data, is in the cause only."""
     with always(aborting(code)).connected() as connection, pytest.raises(StoreError) as caught:
         send(connection, 5)
     assert caught.value.code == code
@@ -164,7 +164,7 @@ def test_an_error_has_firestores_code(name: str, send: Callable[[Connection, flo
     assert "ann" in str(caught.value.__cause__)
 
 
-# Firestore's own words, as people reported them in public.
+# Firestore's own messages, from public reports.
 NO_DATABASE = (
     "The database (default) does not exist for project demo Please visit "
     "https://console.cloud.google.com/datastore/setup?project=demo to add a Cloud Datastore database."
@@ -203,10 +203,10 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("code", "words", "advice", "link"), REFUSALS)
 @pytest.mark.parametrize("name", ["BatchGetDocuments", "RunQuery", "RunQuery as a stream"])
-def test_a_read_that_only_an_operator_can_mend_says_how(
+def test_a_read_that_only_an_operator_can_fix_says_how(
     name: str, code: StatusCode, words: str, advice: str, link: str
 ) -> None:
-    """With Google's link, if there is one, and nothing else of Firestore's words."""
+    """The advice has Google's link, if there is one, and nothing else of Firestore's message."""
     with always(aborting(code, f"{words} secret")).connected() as connection, pytest.raises(StoreError) as caught:
         ROUND_TRIPS[name](connection, 5)
     said = caught.value.advice or ""
@@ -229,15 +229,15 @@ def test_a_read_that_only_an_operator_can_mend_says_how(
         (StatusCode.UNAVAILABLE, "", False),
     ],
 )
-def test_a_conflict_is_not_the_operators_to_mend(code: StatusCode, words: str, is_operators: bool) -> None:
-    """A commit's NOT_FOUND is a document that is gone, unless Firestore says that there is no database."""
+def test_a_conflict_is_not_for_the_operator(code: StatusCode, words: str, is_operators: bool) -> None:
+    """A commit's NOT_FOUND means a deleted document, unless Firestore says that there is no database."""
     with always(aborting(code, words)).connected() as connection, pytest.raises(StoreError) as caught:
         ROUND_TRIPS["Commit"](connection, 5)
     assert bool(caught.value.advice) is is_operators
 
 
 class Revoked(google.auth.credentials.Credentials):
-    """Credentials for which no token is given any more."""
+    """Credentials that get no token any more."""
 
     def __init__(self, words: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -255,8 +255,8 @@ class Revoked(google.auth.credentials.Credentials):
         ("Failed to retrieve http://metadata.google.internal", StatusCode.UNAVAILABLE),
     ],
 )
-def test_revoked_credentials_are_not_a_server_that_is_away(words: str, code: StatusCode) -> None:
-    """gRPC says UNAVAILABLE for whatever goes wrong while it gets a token; only some of it passes by itself."""
+def test_revoked_credentials_are_not_an_outage(words: str, code: StatusCode) -> None:
+    """gRPC reports every error while it gets a token as UNAVAILABLE; a retry helps against some of them only."""
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
         port = server.add_secure_port("localhost:0", grpc.local_server_credentials())
@@ -273,7 +273,7 @@ def test_revoked_credentials_are_not_a_server_that_is_away(words: str, code: Sta
 
 @round_trips
 def test_silence_ends_with_the_timeout(name: str, send: Callable[[Connection, float], object]) -> None:
-    """A server that never answers does not hold its caller."""
+    """A server that never answers does not block its caller."""
     over = threading.Event()
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -290,8 +290,8 @@ def test_silence_ends_with_the_timeout(name: str, send: Callable[[Connection, fl
 
 
 @round_trips
-def test_nobody_there_is_unavailable(name: str, send: Callable[[Connection, float], object]) -> None:
-    """A refused connection is told apart from an answer."""
+def test_a_refused_connection_is_unavailable(name: str, send: Callable[[Connection, float], object]) -> None:
+    """Nothing listens on the port."""
     connection = connect("demo", {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"})
     with pytest.raises(StoreError) as caught:
         send(connection, 5)
@@ -300,7 +300,7 @@ def test_nobody_there_is_unavailable(name: str, send: Callable[[Connection, floa
 
 @pytest.mark.parametrize("name", ["BatchGetDocuments", "RunQuery", "RunQuery as a stream"])
 def test_a_stream_that_breaks_gives_nothing(name: str) -> None:
-    """Half an answer is never taken for a whole one."""
+    """A part of an answer is never used as the whole."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         yield missing("a/x") if name == "BatchGetDocuments" else found("a/x")
@@ -322,7 +322,7 @@ def test_a_stream_that_is_given_up_is_cancelled() -> None:
 
 
 def test_a_fold_that_fails_cancels_its_stream() -> None:
-    """An error of the caller's own ends the call, even while somebody keeps its traceback."""
+    """The caller's own error ends the call, even while its traceback is still referenced."""
     given_up = threading.Event()
 
     def fail(rows: list[Row], row: Row) -> None:
@@ -336,7 +336,7 @@ def test_a_fold_that_fails_cancels_its_stream() -> None:
 
 
 def test_queries_beside_one_that_failed_are_cancelled() -> None:
-    """Their answers are of no use any more."""
+    """Nobody needs their answers any more."""
     under_way, given_up = threading.Event(), threading.Event()
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -385,7 +385,7 @@ def test_a_fast_answer_arrives_before_a_slow_one() -> None:
 def test_the_emulators_project_is_given_or_the_environments(
     monkeypatch: pytest.MonkeyPatch, project: str | None, environ: Mapping[str, str], used: str
 ) -> None:
-    """No credentials are needed."""
+    """The emulator needs no credentials; the environment names the project if the caller does not."""
     hosts: list[str] = []
 
     def insecure(host: str, options: Any) -> "FakeChannel":
@@ -401,7 +401,7 @@ def test_the_emulators_project_is_given_or_the_environments(
 def test_production_is_reached_unless_an_emulator_is_set(
     monkeypatch: pytest.MonkeyPatch, project: str | None, used: str
 ) -> None:
-    """Google's Firestore, with the environment's credentials and the reconnecting channel."""
+    """Then it is Google's Firestore, with the environment's credentials and the reconnecting channel."""
     channels: list[Any] = []
 
     def secure(credentials: Any, request: Any, target: str, options: Any) -> "FakeChannel":
@@ -417,7 +417,7 @@ def test_production_is_reached_unless_an_emulator_is_set(
 
 @pytest.mark.parametrize("environ", [{}, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"}])
 def test_the_database_is_the_settings(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> None:
-    """In production and in the emulator."""
+    """This holds in production and in the emulator."""
     monkeypatch.setattr("google.auth.default", lambda scopes: (AnonymousCredentials(), None))
     for name in ("grpc.insecure_channel", "google.auth.transport.grpc.secure_authorized_channel"):
         monkeypatch.setattr(name, lambda *args, **named: FakeChannel())
@@ -426,7 +426,7 @@ def test_the_database_is_the_settings(monkeypatch: pytest.MonkeyPatch, environ: 
 
 
 def test_no_project_at_all_is_an_error() -> None:
-    """It names what to set."""
+    """The error names the variable to set."""
     with pytest.raises(StoreError) as caught:
         connect(None, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"})
     assert "GOOGLE_CLOUD_PROJECT" in (caught.value.advice or "")

@@ -27,14 +27,14 @@ def order(query: Query) -> list[tuple[str, str]]:
 
 
 def test_a_collection_is_asked_for_below_its_parent() -> None:
-    """At the root and below a document."""
+    """The parent is the root or a document."""
     top, below = asked(Query("users")), asked(Query("users/ann/transactions"))
     assert (top.parent, top.structured_query.from_[0].collection_id) == (ROOT, "users")
     assert (below.parent, below.structured_query.from_[0].collection_id) == (f"{ROOT}/users/ann", "transactions")
 
 
 def test_a_query_is_ordered_by_the_id_last() -> None:
-    """In the direction of the field, so that pages have one order."""
+    """The id has the direction of the field, so that pages have one order."""
     assert order(Query("a")) == [("__name__", "ASCENDING")]
     assert order(Query("a", where=[("n", "==", 1)], descending=True)) == [("__name__", "DESCENDING")]
     assert order(Query("a", order_by="n")) == [("n", "ASCENDING"), ("__name__", "ASCENDING")]
@@ -64,14 +64,14 @@ def test_every_filter_must_hold(operator: str, name: str) -> None:
 
 
 def test_a_query_without_filters_has_none() -> None:
-    """No empty filter, no limit, no cursor, no projection."""
+    """It also has no limit, no cursor and no projection."""
     structured = asked(Query("a")).structured_query
     assert not any(structured.HasField(name) for name in ("where", "limit", "start_at", "select"))
     assert not asked(Query("a")).HasField("read_time")
 
 
 def test_the_next_page_starts_after_the_last_document() -> None:
-    """After its value in the order, then its path."""
+    """The cursor has the value of the ordering field, then the path."""
     after = Document("users/ann/transactions/x", {"n": 2**62 + 1, "m": 0}, VERSION)
     cursor = asked(Query("users/ann/transactions", order_by="n", after=after)).structured_query.start_at
     assert not cursor.before
@@ -82,14 +82,14 @@ def test_the_next_page_starts_after_the_last_document() -> None:
 
 
 def test_a_page_can_start_after_a_value_that_is_not_used_here() -> None:
-    """One document with a geo point in its place does not end a history."""
+    """A geo point in the ordering field of one document does not stop the paging."""
     point = types.Value.pb(types.Value(geo_point_value={"latitude": 1, "longitude": 2}))
     after = Document("a/x", {"n": decode(point)}, VERSION)
     assert asked(Query("a", order_by="n", after=after)).structured_query.start_at.values[0] == point
 
 
 def test_limit_fields_and_time_are_sent() -> None:
-    """The projection names fields literally; without a field it still is one."""
+    """Field names in the projection are literal; an empty projection is still sent."""
     request = asked(Query("a", limit=7), fields=["n", "x.y"], read_time=VERSION)
     assert request.structured_query.limit.value == 7
     assert [field.field_path for field in request.structured_query.select.fields] == ["n", "`x.y`"]
@@ -109,14 +109,14 @@ def test_a_sum_is_asked_for_over_a_query() -> None:
 
 
 def test_documents_are_asked_for_by_their_full_names() -> None:
-    """All in one request."""
+    """One request asks for all of them."""
     request = MESSAGES.batch_get(["users/ann", "users/ann/transactions/x"])
     assert request.database == DATABASE
     assert list(request.documents) == [f"{ROOT}/users/ann", f"{ROOT}/users/ann/transactions/x"]
 
 
 def test_an_answer_is_a_document_or_that_there_is_none() -> None:
-    """With the exact times of the last write and of the read."""
+    """A document has the exact times of its last write and of the read."""
     found = BatchGetDocumentsResponse()
     found.found.name = f"{ROOT}/users/ann"
     found.found.fields["n"].CopyFrom(encode(5))

@@ -1,4 +1,4 @@
-"""Reads and queries: what is tried again, and what they give."""
+"""Reads and queries: which errors are tried again, and the results."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ def add_row(rows: list[Row], row: Row) -> None:
 
 
 def failing(code: StatusCode, times: int) -> Callable[[str], None]:
-    """A hook that fails so many times."""
+    """A hook that fails this many times."""
     left = [code] * times
 
     def fail(name: str) -> None:
@@ -66,7 +66,7 @@ def store() -> MemoryStore:
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("code", FINAL)
 def test_a_read_that_cannot_succeed_is_not_tried_again(code: StatusCode, read: Callable[[MemoryStore], object]) -> None:
-    """No database, no index or no permission surfaces at once, with its code."""
+    """A missing database, index or permission is raised at once, with its code."""
     store, tries = MemoryStore(now, impatient()), []
 
     def refuse(name: str) -> None:
@@ -82,7 +82,7 @@ def test_a_read_that_cannot_succeed_is_not_tried_again(code: StatusCode, read: C
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("code", PASSING)
 def test_a_read_is_tried_again_while_that_may_help(code: StatusCode, read: Callable[[MemoryStore], object]) -> None:
-    """The caller sees nothing of two failures."""
+    """The caller does not notice two failures."""
     store = MemoryStore(now, impatient())
     store.put("users/ann", {"n": 1})
     expected = read(store)
@@ -92,7 +92,7 @@ def test_a_read_is_tried_again_while_that_may_help(code: StatusCode, read: Calla
 
 @pytest.mark.parametrize("read", READS)
 def test_lasting_silence_is_unavailable(read: Callable[[MemoryStore], object]) -> None:
-    """Given up when no time is left, with Firestore's error as the cause."""
+    """The read gives up when no time is left; Firestore's error is the cause."""
     store = MemoryStore(now, impatient())
     store.before_rpc = failing(StatusCode.UNAVAILABLE, 1000)
     with pytest.raises(Unavailable) as caught:
@@ -102,7 +102,7 @@ def test_lasting_silence_is_unavailable(read: Callable[[MemoryStore], object]) -
 
 @pytest.mark.parametrize("read", [Store.read, Store.query_all])
 def test_a_passed_deadline_sends_nothing(store: MemoryStore, read: Callable[..., object]) -> None:
-    """Unavailable before the first round trip."""
+    """The read is Unavailable before the first round trip."""
     sent: list[str] = []
     store.before_rpc = sent.append
     with pytest.raises(Unavailable):
@@ -111,7 +111,7 @@ def test_a_passed_deadline_sends_nothing(store: MemoryStore, read: Callable[...,
 
 
 def test_a_deadline_ends_the_attempts() -> None:
-    """It may be sooner than the policy's limit."""
+    """The deadline may come before the policy's limit."""
     seconds = [0.0]
 
     def fail(name: str) -> None:
@@ -126,7 +126,7 @@ def test_a_deadline_ends_the_attempts() -> None:
 
 
 def test_documents_are_read_by_path(store: MemoryStore) -> None:
-    """Those that do not exist too."""
+    """Documents that do not exist are included."""
     found = store.read(["numbers/1", "numbers/9"])
     assert found["numbers/1"].data == {"n": 0, "s": "1"}
     assert not found["numbers/9"].exists
@@ -134,13 +134,13 @@ def test_documents_are_read_by_path(store: MemoryStore) -> None:
 
 
 def test_pages_continue_after_the_last_document(store: MemoryStore) -> None:
-    """Nothing is met twice or left out, also if many share a value."""
+    """Each document comes once, even if many share a value."""
     pages = list(store.pages(Query("numbers", order_by="n", descending=True, limit=2)))
     assert [[document.id for document in page] for page in pages] == [["4", "3"], ["2", "1"], ["0"]]
 
 
 def test_a_query_can_look_back(store: MemoryStore) -> None:
-    """As of an earlier read, later changes are not seen."""
+    """A query as of an earlier read does not see later changes."""
     before = store.read_one("numbers/0")
     store.put("numbers/0", {"n": -1})
     store.put("numbers/5", {"n": 5})
@@ -159,13 +159,13 @@ def test_a_sum_is_of_the_documents_that_match(store: MemoryStore) -> None:
 
 
 def test_several_queries_keep_their_order(store: MemoryStore) -> None:
-    """One list for each query."""
+    """Each query has its own list."""
     equal = [Query("numbers", where=[("n", "==", number)]) for number in (2, 7, 0)]
     assert [[document.id for document in found] for found in store.query_all(equal)] == [["4"], [], ["0", "1"]]
 
 
 def test_a_stream_that_breaks_is_folded_again_from_the_start(store: MemoryStore) -> None:
-    """What was added before the break is not added twice, and only the named fields are there."""
+    """Rows from before the break are not added twice, and each row has only the named fields."""
     store.after_rpc = failing(StatusCode.UNAVAILABLE, 1)
     starts: list[list[Row]] = []
 
@@ -179,7 +179,7 @@ def test_a_stream_that_breaks_is_folded_again_from_the_start(store: MemoryStore)
 
 
 def test_an_error_in_the_fold_is_the_callers() -> None:
-    """It is passed on and not tried again."""
+    """The error is raised and the fold is not tried again."""
     store = MemoryStore(now, impatient())
     store.put("users/ann", {})
 
@@ -191,7 +191,7 @@ def test_an_error_in_the_fold_is_the_callers() -> None:
 
 
 def test_a_store_connects_once_at_its_first_call() -> None:
-    """Nothing happens while it is built, and a failed connection is tried again by the next call."""
+    """Building it connects to nothing; after a failed connection the next call tries again."""
 
     class Fake(Connection):
         def __init__(self) -> None:
@@ -218,7 +218,7 @@ def test_a_store_connects_once_at_its_first_call() -> None:
 
 
 def test_without_credentials_the_operator_is_told() -> None:
-    """At once, as if Firestore had refused them."""
+    """The error is the same as if Firestore had refused the credentials."""
 
     def connect() -> Connection:
         raise DefaultCredentialsError("no file")

@@ -7,7 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from errors import Unavailable
-from store import Answer, Commit, Deadline, Document, Look, Query, RetryPolicy, StoreError, Version, Write
+from store import Answer, Commit, Deadline, Document, Query, QueryFirst, RetryPolicy, StoreError, Version, Write
 from store.retries import CONFLICTS, UNCLEAR
 from tests.support.memory import MemoryStore
 from tests.unit.store.helpers import adding, impatient, now
@@ -24,7 +24,7 @@ def store() -> MemoryStore:
 
 
 def failing(name: str, *codes: StatusCode) -> Callable[[str], None]:
-    """A hook that fails this round trip with these codes, one after the other."""
+    """A hook that fails this round trip with these codes in turn."""
     left = list(codes)
 
     def fail(rpc: str) -> None:
@@ -35,7 +35,7 @@ def failing(name: str, *codes: StatusCode) -> Callable[[str], None]:
 
 
 def sent_by(store: MemoryStore) -> list[str]:
-    """The names of the round trips from here on."""
+    """The names of the round trips from now on."""
     sent: list[str] = []
     store.before_rpc = sent.append
     return sent
@@ -70,7 +70,7 @@ def test_a_commit_writes_everything_or_nothing(store: MemoryStore) -> None:
 
 
 def test_the_answer_gets_the_new_versions(store: MemoryStore) -> None:
-    """They are the ones that the next write must name."""
+    """The next write must name these versions."""
 
     def plan(documents: Mapping[str, Document]) -> Commit[Mapping[str, Version]]:
         return Commit([Write("numbers/a", {"n": 1}), Write("numbers/b", {"n": 1})], lambda versions: versions)
@@ -80,7 +80,7 @@ def test_the_answer_gets_the_new_versions(store: MemoryStore) -> None:
 
 
 def test_known_documents_save_the_read(store: MemoryStore) -> None:
-    """One round trip if nobody interfered; otherwise the truth is read."""
+    """It costs one round trip without a conflict; otherwise the documents are read."""
     sent = sent_by(store)
     assert store.transact(["numbers/a"], adding("numbers/a"), known={"numbers/a": MISSING}) == 1
     assert sent == ["Commit"]
@@ -89,7 +89,7 @@ def test_known_documents_save_the_read(store: MemoryStore) -> None:
 
 
 def test_a_conflict_is_decided_again_on_what_is_there_now(store: MemoryStore) -> None:
-    """Somebody else's change between read and commit is not overwritten."""
+    """A change by another process between read and commit is not overwritten."""
     other = store.beside()
     interferences = [5, 7]
 
@@ -104,7 +104,7 @@ def test_a_conflict_is_decided_again_on_what_is_there_now(store: MemoryStore) ->
 
 @pytest.mark.parametrize("code", ALL_CONFLICTS)
 def test_lasting_conflicts_are_unavailable(store: MemoryStore, code: StatusCode) -> None:
-    """The message tells that others are too many, and the code is kept for those who read the log."""
+    """The message says that there are too many changes; the code is kept for the log."""
     store.before_rpc = failing("Commit", *[code] * 1000)
     with pytest.raises(Unavailable, match="Too many changes") as caught:
         store.transact(["numbers/a"], adding("numbers/a"))
@@ -121,14 +121,14 @@ def test_a_commit_whose_answer_was_lost_is_found(store: MemoryStore, code: Statu
 
 @pytest.mark.parametrize("code", ALL_UNCLEAR)
 def test_a_commit_that_never_arrived_is_sent_again(store: MemoryStore, code: StatusCode) -> None:
-    """Reading tells that it was not applied."""
+    """A read shows that it was not applied."""
     store.before_rpc = failing("Commit", code)
     assert store.transact(["numbers/a"], creating("me")) == "new"
 
 
 @pytest.mark.parametrize("code", FINAL)
-def test_a_refusal_is_passed_on_after_one_look(store: MemoryStore, code: StatusCode) -> None:
-    """Nothing was applied, and another attempt would not help."""
+def test_a_refusal_is_raised_after_one_check(store: MemoryStore, code: StatusCode) -> None:
+    """Nothing was applied, and a retry would not help."""
     sent: list[str] = []
     fail = failing("Commit", *[code] * 1000)
 
@@ -143,8 +143,8 @@ def test_a_refusal_is_passed_on_after_one_look(store: MemoryStore, code: StatusC
     assert sent == ["BatchGetDocuments", "Commit", "BatchGetDocuments"]
 
 
-def test_a_commit_without_a_database_is_no_conflict(store: MemoryStore) -> None:
-    """What only an operator can mend is looked at once and passed on, with the advice."""
+def test_a_commit_without_a_database_is_not_a_conflict(store: MemoryStore) -> None:
+    """An error that only an operator can fix is checked once and raised with its advice."""
     sent: list[str] = []
 
     def refuse(name: str) -> None:
@@ -161,14 +161,14 @@ def test_a_commit_without_a_database_is_no_conflict(store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("code", FINAL)
 def test_a_refusal_of_a_commit_that_was_applied_is_not_believed(store: MemoryStore, code: StatusCode) -> None:
-    """A proxy may give any error after the write; the look finds the truth."""
+    """A proxy may report any error after the write; a read finds the real outcome."""
     store.after_rpc = failing("Commit", code)
     assert store.transact(["numbers/a"], creating("me")) == "mine"
 
 
 @pytest.mark.parametrize("code", [StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION, *FINAL])
 def test_a_read_in_a_transaction_is_refused_as_any_read(store: MemoryStore, code: StatusCode) -> None:
-    """No database and no index are not conflicts: they surface at once."""
+    """A missing database or index is not a conflict: it is raised at once."""
     store.before_rpc = failing("BatchGetDocuments", code)
     with pytest.raises(StoreError) as caught:
         store.transact(["numbers/a"], adding("numbers/a"))
@@ -176,13 +176,13 @@ def test_a_read_in_a_transaction_is_refused_as_any_read(store: MemoryStore, code
 
 
 def test_silence_while_reading_is_waited_out(store: MemoryStore) -> None:
-    """The read is sent again and the plan sees nothing of it."""
+    """The read is sent again, and the plan does not notice."""
     store.before_rpc = failing("BatchGetDocuments", StatusCode.UNAVAILABLE, StatusCode.ABORTED)
     assert store.transact(["numbers/a"], adding("numbers/a")) == 1
 
 
 def test_an_error_in_a_plan_is_the_callers(store: MemoryStore) -> None:
-    """It is passed on, and nothing is written."""
+    """The error is raised, and nothing is written."""
 
     def plan(documents: Mapping[str, Document]) -> Answer[None]:
         raise ZeroDivisionError
@@ -193,17 +193,17 @@ def test_an_error_in_a_plan_is_the_callers(store: MemoryStore) -> None:
     assert sent == ["BatchGetDocuments"]
 
 
-def test_a_look_costs_one_query_and_only_when_asked(store: MemoryStore) -> None:
-    """The plan decides on the query's documents, and may look again."""
+def test_a_plan_can_run_queries_before_it_decides(store: MemoryStore) -> None:
+    """The plan decides on the query's documents, and may ask for another query."""
     store.put("numbers/x", {"n": 1})
     store.put("letters/y", {"n": 2})
     sent = sent_by(store)
 
-    def plan(documents: Mapping[str, Document]) -> Look[list[str]]:
-        return Look(Query("numbers"), then_letters)
+    def plan(documents: Mapping[str, Document]) -> QueryFirst[list[str]]:
+        return QueryFirst(Query("numbers"), then_letters)
 
-    def then_letters(numbers: list[Document]) -> Look[list[str]]:
-        return Look(Query("letters"), lambda letters: then_write([*numbers, *letters]))
+    def then_letters(numbers: list[Document]) -> QueryFirst[list[str]]:
+        return QueryFirst(Query("letters"), lambda letters: then_write([*numbers, *letters]))
 
     def then_write(found: list[Document]) -> Commit[list[str]]:
         return Commit([Write("sums/z", {"n": len(found)})], lambda versions: [document.id for document in found])
@@ -212,12 +212,12 @@ def test_a_look_costs_one_query_and_only_when_asked(store: MemoryStore) -> None:
     assert sent == ["BatchGetDocuments", "RunQuery", "RunQuery", "Commit"]
 
 
-def test_a_look_is_taken_again_after_a_conflict(store: MemoryStore) -> None:
-    """What it saw may have changed as well."""
+def test_a_plans_query_runs_again_after_a_conflict(store: MemoryStore) -> None:
+    """The result of the query may have changed too."""
     store.before_rpc = failing("Commit", StatusCode.ABORTED)
 
-    def plan(documents: Mapping[str, Document]) -> Look[int]:
-        return Look(Query("numbers"), then)
+    def plan(documents: Mapping[str, Document]) -> QueryFirst[int]:
+        return QueryFirst(Query("numbers"), then)
 
     def then(found: list[Document]) -> Commit[int]:
         return Commit([Write("sums/z", {"n": len(found)})], lambda versions: len(found))
@@ -235,15 +235,15 @@ def test_a_look_is_taken_again_after_a_conflict(store: MemoryStore) -> None:
     assert len(store.queries) == 2
 
 
-def test_a_look_that_firestore_refuses_surfaces_at_once(store: MemoryStore) -> None:
+def test_a_plans_query_that_firestore_refuses_is_raised_at_once(store: MemoryStore) -> None:
     """A missing index is not a conflict."""
     store.before_rpc = failing("RunQuery", StatusCode.FAILED_PRECONDITION)
     with pytest.raises(StoreError):
-        store.transact([], lambda documents: Look(Query("numbers"), lambda found: Answer(None)))
+        store.transact([], lambda documents: QueryFirst(Query("numbers"), lambda found: Answer(None)))
 
 
 def test_a_passed_deadline_sends_nothing(store: MemoryStore) -> None:
-    """Not even known documents are committed."""
+    """Nothing is sent even if the documents are known."""
     sent = sent_by(store)
     with pytest.raises(Unavailable):
         store.transact(["numbers/a"], adding("numbers/a"), Deadline.after(0), known={"numbers/a": MISSING}, turn="ann")
@@ -254,7 +254,7 @@ def test_a_passed_deadline_sends_nothing(store: MemoryStore) -> None:
 def test_a_transaction_ends_at_the_sooner_of_its_limit_and_the_deadline(
     deadline_seconds: float, ended_seconds: float
 ) -> None:
-    """However many attempts fail, and however long each takes."""
+    """This holds for any number of failed attempts, of any duration."""
     seconds = [0.0]
 
     def fail(name: str) -> None:
@@ -271,7 +271,7 @@ def test_a_transaction_ends_at_the_sooner_of_its_limit_and_the_deadline(
 
 
 def test_waiting_for_a_turn_is_part_of_the_step() -> None:
-    """A turn that does not come before the deadline is given up, and the next one gets it."""
+    """A call gives up a turn that does not come before the deadline, and the next call gets it."""
     store = MemoryStore(now)
 
     def hold(documents: Mapping[str, Document]) -> Answer[None]:
@@ -285,7 +285,7 @@ def test_waiting_for_a_turn_is_part_of_the_step() -> None:
 
 @pytest.mark.parametrize("turn", [None, "ann"])
 def test_many_threads_lose_no_update(turn: str | None) -> None:
-    """With a turn there is no conflict either, so each costs one commit."""
+    """With a turn there is no conflict, so each update costs one commit."""
     store = MemoryStore(now, RetryPolicy(first_pause_seconds=0.001))
     commits: list[str] = []
     store.before_rpc = lambda name: commits.append(name) if name == "Commit" else None

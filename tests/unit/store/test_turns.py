@@ -1,4 +1,4 @@
-"""Turns."""
+"""Turns: one holder for each key, in order."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from store.turns import Turns
 
 
 def test_a_turn_excludes_others_of_its_key_only() -> None:
-    """Two threads never hold the same key at once, and another key does not wait."""
+    """Two threads never hold the same key at once; another key does not wait."""
     turns, inside, highest = Turns(), [0], [0]
     guard = threading.Lock()
 
@@ -58,7 +58,7 @@ def test_turns_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turn_that_does_not_come_is_given_up() -> None:
-    """Waiting is bounded, and the one who gave up does not block the next."""
+    """Waiting has a time limit, and a thread that gave up does not block the next one."""
     turns = Turns()
     with turns.taken("ann", 1), pytest.raises(Unavailable), turns.taken("ann", 0.01):
         pass
@@ -67,7 +67,7 @@ def test_a_turn_that_does_not_come_is_given_up() -> None:
 
 
 def test_a_turn_ends_with_an_error_too() -> None:
-    """An exception passes on, and so does the turn."""
+    """The exception is raised, and the next thread gets the turn."""
     turns = Turns()
     with pytest.raises(ZeroDivisionError), turns.taken("ann", 1):
         raise ZeroDivisionError

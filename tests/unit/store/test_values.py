@@ -1,4 +1,4 @@
-"""Every value comes back from Firestore exactly as it was given."""
+"""Every value comes back from Firestore exactly as it was stored."""
 
 import math
 import struct
@@ -14,7 +14,7 @@ from store import COMMIT_TIME, Opaque
 from store.values import ValueMessage, decode, encode
 
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
-# What Firestore's own client takes for the first and the last moment too.
+# Firestore's own client has the same first and last moment.
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 HOUR_AHEAD = timezone(timedelta(hours=1))
 
@@ -32,12 +32,12 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(T
 
 
 def stored(value: Any) -> Any:
-    """What is read after the value went over the wire."""
+    """The value as it is read back after serialisation."""
     return decode(ValueMessage.FromString(encode(value).SerializeToString()))
 
 
 def exactly(value: Any) -> Any:
-    """A form in which only the same value of the same type is equal."""
+    """A form that is equal only for the same value of the same type."""
     if isinstance(value, dict):
         return {name: exactly(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -48,7 +48,7 @@ def exactly(value: Any) -> Any:
 @given(VALUES)
 @settings(max_examples=200, deadline=None)
 def test_any_value_survives_a_round_trip(value: Any) -> None:
-    """Nested in any way, with its type."""
+    """Any nesting and every type is kept."""
     assert exactly(stored(value)) == exactly(value)
 
 
@@ -60,7 +60,7 @@ def test_any_value_survives_a_round_trip(value: Any) -> None:
     ],
 )  # fmt: skip
 def test_edges_survive_a_round_trip(value: Any) -> None:
-    """64 bits, the sign of zero, NaN and infinities, what is empty, bool and int and float apart."""
+    """64 bits, the sign of zero, NaN, infinities, empty values, and the difference of bool, int and float are kept."""
     assert exactly(stored(value)) == exactly(value)
 
 
@@ -75,7 +75,7 @@ def test_edges_survive_a_round_trip(value: Any) -> None:
     ],
 )
 def test_a_moment_is_exact_to_the_microsecond(moment: datetime) -> None:
-    """From year 1 to 9999, before and after 1970."""
+    """This holds from year 1 to 9999, before and after 1970."""
     assert stored(moment) == moment
     assert stored(moment).utcoffset() == timedelta(0)
 
@@ -94,14 +94,14 @@ def test_a_tuple_is_stored_as_a_list() -> None:
 
 @pytest.mark.parametrize("value", [object(), {1}, 1j, COMMIT_TIME, [COMMIT_TIME], {1: 2}, Opaque("geo_point")])
 def test_what_firestore_cannot_hold_is_refused(value: Any) -> None:
-    """Never stored as something else without a word."""
+    """It is never silently stored as another value."""
     with pytest.raises(TypeError):
         encode(value)
 
 
 @pytest.mark.parametrize("value", [MAX_INT + 1, MIN_INT - 1, datetime(2026, 3, 2), "\ud800"])  # noqa: DTZ001 - the case
 def test_what_would_not_be_exact_is_refused(value: Any) -> None:
-    """More than 64 bits, a time that could be any hour, half a character."""
+    """Examples: more than 64 bits, a time without a zone, a lone surrogate."""
     with pytest.raises(ValueError):  # noqa: PT011 - protobuf's own message
         encode(value)
 
@@ -115,14 +115,14 @@ def test_what_would_not_be_exact_is_refused(value: Any) -> None:
     ],
 )
 def test_other_kinds_are_opaque(message: types.Value, kind: str) -> None:
-    """They are not lost, and never taken for a value that they are not."""
+    """They are not lost, and not read as another value."""
     value = decode(types.Value.pb(message))
     assert isinstance(value, Opaque)
     assert value.kind == kind
 
 
 def test_an_opaque_value_can_be_written_back() -> None:
-    """So a document that has one can be paged over and stored again."""
+    """A document that has one can end a page and can be stored again."""
     message = types.Value.pb(types.Value(geo_point_value={"latitude": 1.5, "longitude": -2}))
     value = decode(message)
     assert encode(value) == message
