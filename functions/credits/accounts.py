@@ -1,7 +1,7 @@
-"""Accounts: opened with sign-up credits, once for all time; deleted; opened anew by an admin's grant.
+"""Accounts: opened once with sign-up credits; deleted; opened again by an admin's grant.
 
-An account is deleted when somebody removes users/{uid}. Its credits are gone with it. No call opens it again, since the
-sign-up credits are given once; an admin's grant does, and its ledger first says what was lost.
+Removing users/{uid} deletes an account and its credits. A user's own call does not open it again, since sign-up credits
+are given once. An admin's grant does; then the ledger first gets an entry for the lost credits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ DELETED_REASON = "The account was deleted."
 
 
 def open_account(store: Store, user_id: str, signup_credits: int, deadline: Deadline = NO_DEADLINE) -> None:
-    """Gives a new user the first balance. A user who has a balance keeps it.
+    """Opens a new user's account with these credits. A user who has a balance keeps it.
 
     Raises:
         UserNotFound: the account was deleted.
-        Unavailable: the outcome is not known; the next call tells.
+        Unavailable: the outcome is not known; the next call shows it.
     """
     path = documents.user_path(user_id)
 
@@ -32,7 +32,7 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
             return Answer(False)
 
         def decide(history: Sequence[Document]) -> Commit[bool]:
-            must_be_new(history)
+            refuse_deleted_account(history)
             return Commit(movements.writes(user, 0, [signup(user_id, signup_credits)]), lambda versions: True)
 
         return QueryFirst(history_query(user_id), decide)
@@ -42,14 +42,14 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
 
 
 def signup(user_id: str, credits: int) -> Movement:
-    """The grant that begins a balance at the user's first call."""
-    # Sorts before every other entry id (hexadecimal), since the first purchase may have the same commit time.
+    """The grant of sign-up credits at a user's first call."""
+    # The id sorts before all others (hexadecimal), since the first purchase may have the same commit time.
     order = Order(f"0-signup-{user_id}", user_id, credits, SIGNUP_REASON)
     return movements.grant(order, attempt_id=order.id)
 
 
 def history_query(user_id: str) -> Query:
-    """Finds one ledger entry of the user, if there is any."""
+    """Finds one of the user's ledger entries, if there are any."""
     return Query(documents.entries_path(user_id), limit=1)
 
 
@@ -58,28 +58,28 @@ def last_entry_query(user_id: str) -> Query:
     return Query(documents.entries_path(user_id), order_by="timestamp", descending=True, limit=1)
 
 
-def must_be_new(history: Sequence[Document]) -> None:
-    """Refuses to give sign-up credits to an account that was deleted.
+def refuse_deleted_account(history: Sequence[Document]) -> None:
+    """Refuses sign-up credits for an account that was deleted.
 
     Raises:
-        UserNotFound: there is a history.
+        UserNotFound: the user without a balance has ledger entries.
     """
     if history:
         raise UserNotFound()
 
 
 def lost_credits(last_entry: Sequence[Document]) -> int:
-    """What a deleted account held at the end of its ledger; 0 for a new user, who has no entry.
+    """A deleted account's last balance in credits; 0 for a new user, who has no entry.
 
     Raises:
-        BrokenDocument: the last entry does not say so.
+        BrokenDocument: the last entry has no valid balance.
     """
     return documents.balance_after(last_entry[0]) if last_entry else 0
 
 
 def closing(user_id: str, credits: int, grant_id: str) -> Movement:
-    """Takes what a deleted account held, so that the grant of this id opens it anew from zero."""
-    # Sorts before the grant's own entry, which has the same commit time.
+    """Takes a deleted account's last balance, so that the grant with this id starts from zero."""
+    # The id sorts before that of the grant's entry, which has the same commit time.
     order = Order(f"{grant_id}-closing", user_id, credits, DELETED_REASON)
     return movements.revocation(order, taken_credits=credits, attempt_id=order.id)
 

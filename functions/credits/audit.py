@@ -1,4 +1,4 @@
-"""Whether the ledger is consistent: reads every document that says what somebody owns or owes, and writes nothing."""
+"""Checks that the ledger is consistent. Reads every document about credits, and writes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ PAGE_SIZE = 500
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What was found of one user. The documents of nobody come under an empty id.
+    """The result for one user. A document that belongs to no user is reported with an empty id.
 
-    `exists`: there is any document of the user. `is_deleted`: but not users/{uid}, so that the credits are gone too.
+    `exists`: the user has at least one document. `is_deleted`: but not users/{uid}, so the credits are gone.
     """
 
     user_id: str
@@ -36,7 +36,7 @@ class Audit:
         self._grace = timedelta(seconds=grace_seconds)
 
     def of_user(self, user_id: str) -> Audited:
-        """Every violation in a user's documents, in words, as of one moment.
+        """Audits a user's documents as of one moment.
 
         Raises:
             Unavailable: Firestore did not answer in time.
@@ -52,7 +52,7 @@ class Audit:
         return Audited(user_id, found, exists=user.exists or has_others, is_deleted=has_others and not user.exists)
 
     def of_all_users(self) -> Iterator[Audited]:
-        """Everybody of whom there is any document.
+        """Audits every user who has at least one document.
 
         Raises:
             Unavailable: Firestore did not answer in time.
@@ -70,7 +70,7 @@ class Audit:
         for name in (USERS, GENERATION_REQUESTS, GRANTS, REVOCATIONS, IN_FLIGHT):
             for page in self._store.pages(Query(name, limit=PAGE_SIZE)):
                 yield from page
-        # Last, for the ledgers that are all that is left of their users.
+        # Last, for users who have nothing left but their ledger.
         for page in self._store.pages(Query(TRANSACTIONS, limit=PAGE_SIZE, everywhere=True)):
             yield from (entry for entry in page if entry.path.startswith(f"{USERS}/"))
 
@@ -82,7 +82,7 @@ class Audit:
 
 
 def _owner(document: Document) -> str | None:
-    """The user whose document it is; None if it is nobody's."""
+    """The user that a document belongs to; None if there is none."""
     collection, user_id, *_ = document.path.split("/")
     if collection not in (USERS, IN_FLIGHT):
         user_id = document.fields.get("userId", "")

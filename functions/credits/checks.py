@@ -1,6 +1,6 @@
-"""The ledger's rules as one pure check of a user's documents: everything that breaks one, in words.
+"""The ledger's rules: one pure function that lists every violation in a user's documents, in words.
 
-Each rule compares documents that were written by one commit, so a change by hand of one of them shows.
+Each rule compares documents that one commit wrote, so a change of one of them by hand is found.
 """
 
 from collections import Counter
@@ -39,10 +39,10 @@ def violations(
     in_flight: Document,
     overdue_before: datetime,
 ) -> list[str]:
-    """Everything that breaks the ledger's rules; each violation names its document.
+    """Every violation of the ledger's rules; each names its document.
 
     Args:
-        user: the balance. It does not exist if the account was deleted, and then is no part of the rules.
+        user: the balance. If it does not exist, the account was deleted and has no balance to check.
         entries: the user's whole ledger, in any order.
         requests: all of the user's generation requests.
         records: all of the user's grants and revocations.
@@ -50,7 +50,7 @@ def violations(
         overdue_before: a pending request whose lease ended before this should have been released.
     """
     chain = sorted((entry for entry in entries if not _entry_problem(entry)), key=_by_time)
-    # What is older belongs to an account whose ledger was deleted with it: an account-deletion extension does that.
+    # Older documents belong to an account that was deleted with its ledger, as an account-deletion extension does.
     began = chain[0].fields["timestamp"] if chain else None
     is_erased = not entries and not user.exists
     bought = [] if is_erased else [each for each in requests if _is_since(each.fields.get("createdAt"), began)]
@@ -101,11 +101,11 @@ def _chain_violations(chain: Sequence[Document]) -> Iterable[str]:
 
 
 def _request_pairs(entries: Sequence[Document], requests: Sequence[Document]) -> Iterable[str]:
-    """Each request has one deduction, and one refund exactly if it failed; each such entry has its request."""
+    """Each request has one deduction, and one refund if and only if it failed; each such entry has its request."""
     found = Counter((_request_of(entry), _text(entry.fields.get("type"))) for entry in entries)
     by_id = {entry.id: entry for entry in entries}
     for request in requests:
-        for kind, count, when in _due(request):
+        for kind, count, when in _expected_entries(request):
             if found[request.id, kind] != count:
                 yield f"{request.path}: has {found[request.id, kind]} {kind} entries, expected {count}"
             if count:
@@ -117,10 +117,10 @@ def _request_pairs(entries: Sequence[Document], requests: Sequence[Document]) ->
             yield f"{entry.path}: belongs to no request of this user"
 
 
-def _due(request: Document) -> Iterable[tuple[str, int, str]]:
-    """What entries of each type a request must have, and the request's own field with their time."""
+def _expected_entries(request: Document) -> Iterable[tuple[str, int, str]]:
+    """The entry types, how many of each a request must have, and the request's field with the same time."""
     is_failed = request.fields.get("status") == FAILED
-    # A deleted account has nobody to give the credits back to.
+    # A deleted account gets no refund: there is no balance to add it to.
     is_refunded = is_failed and request.fields.get("failure") != ACCOUNT_DELETED
     return (DEDUCTION, 1, "createdAt"), (REFUND, int(is_refunded), "updatedAt")
 
@@ -136,7 +136,7 @@ def _amount_violations(request: Document, entry: Document | None, kind: str, whe
 
 
 def _record_pairs(entries: Sequence[Document], records: Sequence[Document]) -> Iterable[str]:
-    """Each grant and each revocation has its entry, and each such entry its record; both say the same."""
+    """Each grant and each revocation has its entry, each such entry has its record, and both agree."""
     found = {entry.id: entry for entry in entries if _text(entry.fields.get("type")) in (GRANT, REVOCATION)}
     for record in records:
         kind = GRANT if record.path.startswith(f"{GRANTS}/") else REVOCATION
@@ -192,12 +192,12 @@ def _is_digest(fingerprint: Any, purchase: Purchase) -> bool:
     try:
         return bool(fingerprint == purchase.fingerprint())
     except TypeError:
-        # A value that is not JSON.
+        # It has a value that JSON cannot hold.
         return False
 
 
 def _in_flight_violations(in_flight: Document, requests: Sequence[Document]) -> Iterable[str]:
-    """What counts as pending is pending, and the other way round; or a user is refused for nothing, or let past."""
+    """Exactly the pending requests count as in flight. Otherwise a user is refused wrongly, or passes the limit."""
     pending = {each.id: each.fields.get("leaseExpiresAt") for each in requests if each.fields.get("status") == PENDING}
     leases = in_flight.fields.get("leases", {})
     if not isinstance(leases, Mapping):
@@ -210,7 +210,7 @@ def _in_flight_violations(in_flight: Document, requests: Sequence[Document]) -> 
 
 
 def _differ(one: Any, other: Any) -> bool:
-    # To Python 1 equals True.
+    # In Python, 1 equals True.
     return type(one) is not type(other) or bool(one != other)
 
 
@@ -224,5 +224,5 @@ def _by_time(entry: Document) -> tuple[datetime, str]:
 
 
 def _text(value: Any) -> str:
-    """The value if it is a text; anything else may not even be hashable, and is none that we know."""
+    """The value if it is a string, otherwise an empty one: other values may not be hashable."""
     return value if isinstance(value, str) else ""

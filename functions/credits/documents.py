@@ -1,7 +1,7 @@
-"""The stored documents: where they are, what their fields may hold, and readers that check them.
+"""The stored documents: their paths, their fields, and readers that check them.
 
 Anybody with the console can store anything, so each reader raises BrokenDocument, which names the document, if a field
-does not hold what it must.
+has a wrong value.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ SIZES = "sizes"
 PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
 STATUSES = (PENDING, COMPLETED, FAILED)
 DEDUCTION, REFUND, GRANT, REVOCATION = "deduction", "refund", "grant", "revocation"
-# What an entry of each type does to the balance.
+# Whether an entry of each type adds to the balance or takes from it.
 SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1, REVOCATION: -1}
 # Why a request failed: there is no picture, or nowhere to keep it ...
 REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", "TIMED_OUT"
@@ -40,7 +40,7 @@ PICTURE_TO_DELETE = "pictureToDelete"
 MAX_USER_ID_LENGTH = 128
 # The UTC day on which the week of a report ends; a manual report carries the time too.
 REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
-# No image costs more, so that a document that says so is broken and does not spoil a sum.
+# No image costs more. A document with a higher cost is broken, so it cannot distort a sum.
 MAX_COST_CREDITS = 1_000_000
 
 T = TypeVar("T")
@@ -48,9 +48,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry. What an admin gave or took back has a reason instead of a request.
+    """One ledger entry. A grant or a revocation has a reason instead of a request.
 
-    `balance_after` is None if nobody stored one.
+    `balance_after` is None if none is stored.
     """
 
     id: str
@@ -122,7 +122,7 @@ def revocation_path(revocation_id: str) -> str:
 
 
 def entry_id_of(source_id: str, entry_type: str) -> str:
-    """The id of the entry of this type that a request, grant or revocation makes: derived, so none is made twice."""
+    """The id of a request's, grant's or revocation's entry of this type: derived, so no entry is written twice."""
     return f"{source_id}-{entry_type}"
 
 
@@ -134,7 +134,7 @@ def existing(document: Document) -> Mapping[str, Any]:
 
 
 def must_not_exist(entry: Document) -> None:
-    """Raises BrokenDocument if this entry already exists: its request says that it must not."""
+    """Raises BrokenDocument if this entry exists although its request says that it must not."""
     if entry.data is not None:
         raise BrokenDocument(entry.path, "exists although its request is not in that state")
 
@@ -152,12 +152,12 @@ def balance(user: Document) -> int:
 
 
 def balance_after(entry: Document) -> int:
-    """The balance that an entry, a grant or a revocation left."""
+    """The balance in credits right after an entry, a grant or a revocation."""
     return count(entry, "balanceAfter", minimum=0)
 
 
 def count(document: Document, field: str, minimum: int) -> int:
-    """A field that must be an integer of at least this."""
+    """A field that must be an integer of at least `minimum`."""
     value = existing(document).get(field)
     if not is_count(value, minimum):
         raise BrokenDocument(document.path, f"{field} must be an integer of at least {minimum}")
@@ -186,12 +186,12 @@ def image_url(request: Document) -> str:
 
 
 def failure(request: Document) -> str:
-    """Why a failed request failed; GENERATION_FAILED if it does not say."""
+    """Why a failed request failed; GENERATION_FAILED if no reason is stored."""
     return _text(existing(request).get("failure")) or GENERATION_FAILED
 
 
 def user_id(request: Document) -> str:
-    """Whose request it is."""
+    """The id of the request's user."""
     user_id = existing(request).get("userId")
     if not is_user_id(user_id):
         raise BrokenDocument(request.path, "userId must be a user id")
@@ -260,7 +260,7 @@ def generation(document: Document) -> Generation:
 
 
 def readable(documents: Iterable[Document], read: Callable[[Document], T]) -> list[T]:
-    """What the reader makes of each document. A broken one is named in the log and left out."""
+    """Reads each document. A broken one is named in the log and left out."""
     found = []
     for document in documents:
         try:

@@ -1,4 +1,4 @@
-"""Credits in, by an admin."""
+"""Credits given by an admin."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from credits.orders import Order
 from errors import InvalidRequest
 from store import NO_DEADLINE, Answer, Commit, Deadline, Document, QueryFirst, Store
 
-# JSON's numbers are exact up to here in most languages, and a refund still finds room above.
+# Most languages read JSON numbers exactly up to here. Refunds may go above it.
 MAX_GRANTED_CREDITS = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A grant that stands, and the balance right after it; `is_replay` if an earlier call made it."""
+    """A stored grant and the balance right after it; `is_replay` if an earlier call made it."""
 
     entry_id: str
     balance_after_credits: int
@@ -31,13 +31,13 @@ class Grants:
         self._new_id = new_id
 
     def grant(self, order: Order, deadline: Deadline = NO_DEADLINE) -> Granted:
-        """Adds credits once for the order's key; opens the account of a new user, or a deleted one anew.
+        """Adds credits once for the order's key. Opens the account if it is new or was deleted.
 
         Raises:
             IdempotencyMismatch: the user's key was used for another grant.
             InvalidRequest: the balance has no room for so many credits.
             BrokenDocument: the balance is not an integer of at least 0.
-            Unavailable: the outcome is not known; the same key tells later.
+            Unavailable: the outcome is not known; the same key shows it later.
         """
         attempt_id = self._new_id()
         movement = movements.grant(order, attempt_id)
@@ -54,9 +54,9 @@ class Grants:
                 return Answer(Granted(movement.entry_id, documents.balance_after(record), is_replay))
             documents.must_not_exist(entry)
             if user.data is not None:
-                return _granting(user, documents.balance(user), [movement])
+                return _grant_commit(user, documents.balance(user), [movement])
             last = accounts.last_entry_query(order.user_id)
-            return QueryFirst(last, lambda last_entry: _opening(user, last_entry, order.id, movement))
+            return QueryFirst(last, lambda last_entry: _open_and_grant(user, last_entry, order.id, movement))
 
         granted = self._store.transact(paths, plan, deadline, turn=order.user_id)
         if not granted.is_replay:
@@ -64,14 +64,16 @@ class Grants:
         return granted
 
 
-def _opening(user: Document, last_entry: Sequence[Document], grant_id: str, movement: Movement) -> Commit[Granted]:
-    """Opens an account. If it was deleted, the ledger first says what was lost."""
+def _open_and_grant(
+    user: Document, last_entry: Sequence[Document], grant_id: str, movement: Movement
+) -> Commit[Granted]:
+    """Opens an account. If it was deleted, the ledger first gets an entry for the lost credits."""
     lost_credits = accounts.lost_credits(last_entry)
     closing = [accounts.closing(user.id, lost_credits, grant_id)] if lost_credits else []
-    return _granting(user, lost_credits, [*closing, movement])
+    return _grant_commit(user, lost_credits, [*closing, movement])
 
 
-def _granting(user: Document, before_credits: int, changes: Sequence[Movement]) -> Commit[Granted]:
+def _grant_commit(user: Document, before_credits: int, changes: Sequence[Movement]) -> Commit[Granted]:
     balance_after_credits = movements.balance_after(before_credits, changes)
     if balance_after_credits > MAX_GRANTED_CREDITS:
         raise InvalidRequest.of_field("credits", "The balance has no room for so many credits.")

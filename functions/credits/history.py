@@ -1,7 +1,7 @@
-"""Reading: a balance, a page of its ledger, one generation request, a page of a user's requests.
+"""Reads a balance, a page of its ledger, one generation request, or a page of a user's requests.
 
 A page costs two round trips: the balance (with the document that the page starts after), and the page as of the same
-moment. What comes before that document may grow meanwhile; the pages after it stay the same.
+moment. New documents come before that document, so the pages after it stay the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ class GenerationPage:
 
 
 class History:
-    """What is stored of a user's credits and requests. A broken document in a page is logged and left out."""
+    """Reads a user's stored credits and requests. A broken document in a page is logged and left out."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class History:
         return None if user.data is None else documents.balance(user)
 
     def has_entries(self, user_id: str, deadline: Deadline = NO_DEADLINE) -> bool:
-        """Whether the user has, or once had, a balance that changed; one round trip."""
+        """Whether the user has any ledger entry; one round trip."""
         return bool(self._store.query(accounts.history_query(user_id), deadline))
 
     def statement(
@@ -62,10 +62,10 @@ class History:
         """The balance and a page of the ledger, newest first, as of one moment.
 
         Args:
-            user_id: whose.
+            user_id: the ledger's user.
             page_size: how many entries at most.
-            after_id: the last entry of the page before.
-            open_account: called if the user does not exist; None for a call that opens no account.
+            after_id: the last entry of the previous page.
+            open_account: called if the user does not exist; None if this call must not open an account.
             deadline: gives up then.
 
         Raises:
@@ -83,7 +83,7 @@ class History:
 
         Raises:
             GenerationNotFound: it does not exist.
-            BrokenDocument: it does not hold what it must.
+            BrokenDocument: a field has a wrong value.
         """
         document = self._store.read_one(documents.request_path(request_id), deadline)
         if document.data is None:
@@ -99,7 +99,7 @@ class History:
         open_account: OpenAccount | None = None,
         deadline: Deadline = NO_DEADLINE,
     ) -> GenerationPage:
-        """A page of a user's requests by the time they were made, newest first; of one status, or of all if None.
+        """A page of a user's requests, newest first; of one status, or of all if None.
 
         The arguments are those of `statement`.
 
@@ -146,7 +146,7 @@ class _UserPage:
 
 
 def _belongs(document: Document, user: Document) -> bool:
-    """Whether a document is below the user's own, or names the user."""
+    """Whether a document is in the user's ledger, or names the user as its own."""
     if document.data is None:
         return False
     return document.path.startswith(f"{user.path}/") or document.data.get("userId") == user.id

@@ -1,4 +1,4 @@
-"""Ids and fingerprints that derive from what a client sent, so that the same request finds what it made before."""
+"""Ids and fingerprints derived from a client's request, so that a repeated request finds its first result."""
 
 import hashlib
 import json
@@ -10,21 +10,21 @@ from store import Document
 
 
 def id_for_key(user_id: str, idempotency_key: str) -> str:
-    """The id of the document that this key made, or will make, for this user."""
-    # A user id holds no control character, so the separator keeps two pairs apart.
+    """The id of the document for this user and key."""
+    # A user id has no control character, so two different pairs never make the same text.
     return hashlib.sha256(f"{user_id}\0{idempotency_key}".encode()).hexdigest()[:40]
 
 
 def digest(asked: Sequence[Any]) -> str:
-    """SHA-256, in hex, of what a client asked for."""
+    """SHA-256, in hex, of a client's request."""
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def must_match(earlier: Document, fingerprint: str) -> None:
-    """Refuses a key that stands for something else.
+    """Refuses a key that was used for a different request.
 
     Raises:
-        IdempotencyMismatch: the document was made by another request.
+        IdempotencyMismatch: the document belongs to a different request.
     """
     if earlier.fields.get("fingerprint") != fingerprint:
         raise IdempotencyMismatch()

@@ -81,16 +81,16 @@ class Ledger:
         Args:
             purchase: what to buy.
             idempotency_key: the user's key; the same key never buys twice.
-            price: the price in credits, or why it is not for sale, which a replay does not look at.
-            signup_credits: above 0, a new user's account is opened with so many in the same commit.
+            price: the price in credits, or the error if there is none; a replay ignores it.
+            signup_credits: if above 0, the same commit opens a new user's account with them.
             deadline: gives up then.
 
         Raises:
             InsufficientCredits, UserNotFound, TooManyPending: nothing was taken.
-            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was another one.
+            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was different.
             BrokenDocument: the balance is not an integer of at least 0.
-            Unavailable: no commit is known to stand; if one does, it is refunded when its lease expires.
-            ApiError: the price, if it is one.
+            Unavailable: the outcome is not known; credits that were taken go back when the lease ends.
+            ApiError: `price`, if it is an error.
         """
         plan = ReservationPlan(
             purchase=purchase,

@@ -1,7 +1,7 @@
-"""Changes of a balance as the writes that make them: the balance once, and one ledger entry for each change.
+"""Turns changes of a balance into writes: the balance once, and one ledger entry for each change.
 
-What an admin gives or takes back, and the sign-up credits, also have a record: a document in grants/ or revocations/.
-It is written here together with its entry, so there is never one without the other.
+A grant, a revocation and sign-up credits also have a record: a document in grants/ or revocations/. One commit writes
+the record and its entry, so there is never one without the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ MAX_CREDITS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The document that stands beside an entry, and what it has that the entry has not."""
+    """The document in grants/ or revocations/ for an entry, with the fields that only it has."""
 
     path: str
     fields: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One change of a balance. `origin`: the fields of its ledger entry that say why."""
+    """One change of a balance. `origin` has the fields of its ledger entry that say why."""
 
     entry_id: str
     type: str
@@ -44,14 +44,14 @@ def of_request(request_id: str, entry_type: str, credits: int) -> Movement:
 
 
 def grant(order: Order, attempt_id: str) -> Movement:
-    """Credits in. `attempt_id` tells this attempt's own write from another's after the answer to it was lost."""
+    """Credits given. If the commit's answer is lost, `attempt_id` shows whether this attempt wrote the record."""
     record = Record(documents.grant_path(order.id), _record_fields(order, attempt_id))
     origin = {"reason": order.reason, "grantedBy": order.admin_id}
     return Movement(documents.entry_id_of(order.id, GRANT), GRANT, order.credits, origin, record)
 
 
 def revocation(order: Order, taken_credits: int, attempt_id: str) -> Movement:
-    """Credits out: as many of those ordered as were there."""
+    """Credits taken back: `taken_credits` of those ordered."""
     fields = {**_record_fields(order, attempt_id), "missing": order.credits - taken_credits}
     record = Record(documents.revocation_path(order.id), fields)
     origin = {"reason": order.reason, "revokedBy": order.admin_id}
@@ -66,8 +66,8 @@ def balance_after(before_credits: int, movements: Sequence[Movement]) -> int:
 def writes(user: Document, before_credits: int, movements: Sequence[Movement]) -> list[Write]:
     """The writes of these changes, in this order: the balance over the version read, each entry and each record.
 
-    A change of nothing has no entry, only its record. `before_credits` is what the ledger ends with: the balance,
-    unless the user's document is not there.
+    A change of 0 credits has no entry, only its record. `before_credits` is the ledger's last balance: the user's
+    balance, unless that document was deleted.
 
     Raises:
         BrokenDocument: the balance has no room for the credits.
@@ -84,7 +84,7 @@ def writes(user: Document, before_credits: int, movements: Sequence[Movement]) -
             "credits": movement.credits,
             **movement.origin,
             "balanceAfter": balance,
-            # The clocks of instances differ; the server's time keeps a history in the order of its commits.
+            # Instances' clocks differ; the server's time keeps entries in the order of their commits.
             "timestamp": COMMIT_TIME,
         }
         if movement.credits:

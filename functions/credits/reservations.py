@@ -19,7 +19,7 @@ from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPe
 from store import COMMIT_TIME, Answer, Commit, Document, QueryFirst, Version, Write
 
 RETRY_SECONDS = 2
-# A lease this far from now was left or made by hand, and must not lock its user out.
+# A lease this far from now is a leftover or was written by hand. It must not lock its user out.
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -106,7 +106,7 @@ class ReservationPlan:
             return self._commit(user, in_flight, request.path, documents.balance(user), [taking])
 
         def open_and_take(history: Sequence[Document]) -> Step:
-            accounts.must_be_new(history)
+            accounts.refuse_deleted_account(history)
             opening = accounts.signup(user.id, self.signup_credits)
             return self._commit(user, in_flight, request.path, 0, [opening, taking])
 
@@ -128,7 +128,7 @@ class ReservationPlan:
     def _commit(
         self, user: Document, in_flight: Document, request_path: str, before_credits: int, changes: Sequence[Movement]
     ) -> Commit[Outcome]:
-        """Takes the credits of the last change out of those before it, and leaves the request pending."""
+        """Applies the changes, of which the last one takes the price, and leaves the request pending."""
         cost_credits = changes[-1].credits
         available = movements.balance_after(before_credits, changes[:-1])
         if available < cost_credits:
@@ -136,7 +136,7 @@ class ReservationPlan:
         now = user.read_at
         if self._pending(in_flight, now) >= self.max_pending:
             raise TooManyPending(self.max_pending, RETRY_SECONDS)
-        fields = self._request(cost_credits, now)
+        fields = self._request_fields(cost_credits, now)
         writes = [
             Write(request_path, fields),
             *movements.writes(user, before_credits, changes),
@@ -160,7 +160,7 @@ class ReservationPlan:
         leases = documents.leases(in_flight).values()
         return sum(isinstance(lease, datetime) and earliest <= lease <= latest for lease in leases)
 
-    def _request(self, cost_credits: int, now: datetime) -> dict[str, Any]:
+    def _request_fields(self, cost_credits: int, now: datetime) -> dict[str, Any]:
         return {
             "userId": self.purchase.user_id,
             "model": self.purchase.model,
@@ -173,7 +173,7 @@ class ReservationPlan:
             "createdAt": COMMIT_TIME,
             "updatedAt": COMMIT_TIME,
             "leaseExpiresAt": now + self.lease,
-            # Tells this attempt's own write from another's after the answer to the commit was lost.
+            # If the commit's answer is lost, this shows whether this attempt wrote the request.
             "attemptId": self.attempt_id,
             "fingerprint": self.purchase.fingerprint(),
         }

@@ -1,4 +1,4 @@
-"""Credits out, by an admin: after a chargeback or a mistake. A balance never falls below zero."""
+"""Credits taken back by an admin, after a chargeback or a mistake. A balance never falls below zero."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from store import NO_DEADLINE, Answer, Commit, Deadline, Document, Store
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A revocation that stands, and the balance right after it; `is_replay` if an earlier call made it.
+    """A stored revocation and the balance right after it; `is_replay` if an earlier call made it.
 
-    What was taken and what was missing are together what was ordered. If nothing was taken, there is no ledger entry.
+    Taken and missing credits together are the ordered ones. If nothing was taken, there is no ledger entry.
     """
 
     entry_id: str | None
@@ -32,13 +32,13 @@ class Revocations:
         self._new_id = new_id
 
     def revoke(self, order: Order, deadline: Deadline = NO_DEADLINE) -> Revoked:
-        """Takes credits back once for the order's key, at most as many as there are.
+        """Takes credits back once for the order's key, at most the whole balance.
 
         Raises:
             UserNotFound: the user does not exist.
             IdempotencyMismatch: the user's key was used for another revocation.
             BrokenDocument: the balance is not an integer of at least 0.
-            Unavailable: the outcome is not known; the same key tells later.
+            Unavailable: the outcome is not known; the same key shows it later.
         """
         attempt_id = self._new_id()
         user_path, record_path = documents.user_path(order.user_id), documents.revocation_path(order.id)

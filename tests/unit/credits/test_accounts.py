@@ -10,7 +10,7 @@ from tests.support.builders import PURCHASE, Books, expired, quiet
 
 
 def test_a_passed_deadline_opens_nothing(books: Books) -> None:
-    """It is refused before anything is read or written."""
+    """The call is refused before anything is read or written."""
     before = books.store.everything()
     with pytest.raises(Unavailable):
         open_account(books.store, "new", 5, expired())
@@ -18,7 +18,7 @@ def test_a_passed_deadline_opens_nothing(books: Books) -> None:
 
 
 def test_a_new_user_gets_sign_up_credits(books: Books) -> None:
-    """The account opens with one entry, and only once."""
+    """The account opens once, with one entry."""
     open_account(books.store, "new", 5)
     once = books.store.everything()
     open_account(books.store, "new", 5)
@@ -30,14 +30,14 @@ def test_a_new_user_gets_sign_up_credits(books: Books) -> None:
 
 
 def test_a_user_with_a_balance_keeps_it(books: Books) -> None:
-    """Opening an account that is open changes nothing."""
+    """Opening an open account changes nothing."""
     before = books.store.everything()
     open_account(books.store, "ann", 5)
     assert books.store.everything() == before
 
 
 def test_a_deleted_account_stays_deleted(books: Books) -> None:
-    """A ledger without a balance belongs to a user whom somebody deleted."""
+    """A ledger without a balance belongs to a deleted user."""
     open_account(books.store, "new", 5)
     books.store.remove("users/new")
     with pytest.raises(UserNotFound):
@@ -46,7 +46,7 @@ def test_a_deleted_account_stays_deleted(books: Books) -> None:
 
 
 def test_two_processes_open_an_account_once(books: Books) -> None:
-    """Another process's purchase opens it between this one's read and its commit."""
+    """A purchase in another process opens it between this process's read and commit."""
     rival, purchase = books.rival(), replace(PURCHASE, user_id="new")
 
     def interfere(name: str) -> None:

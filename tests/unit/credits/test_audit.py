@@ -1,4 +1,4 @@
-"""The audit looks at everybody, finds what somebody breaks, and leaves in peace what only looks odd."""
+"""The audit checks every user, finds each violation, and does not report what only looks odd."""
 
 from collections.abc import Sequence
 
@@ -50,7 +50,7 @@ def test_money_from_nowhere_is_a_violation(credits: object) -> None:
 
 
 def test_a_forged_grant_is_a_violation(books: Books) -> None:
-    """Even if its balanceAfter fits, and the balance too: a grant has its own document."""
+    """A grant entry needs its document in grants/, even if balanceAfter and the balance fit."""
     last = books.fields(f"users/ann/transactions/{PENDING}-deduction")
     forged = {"type": "grant", "credits": 5, "balanceAfter": 13, "timestamp": books.clock(), "reason": "because"}
     books.store.put("users/ann/transactions/zzz-grant", {**forged, "timestamp": last["timestamp"]})
@@ -58,13 +58,13 @@ def test_a_forged_grant_is_a_violation(books: Books) -> None:
     assert violations(books) == ["users/ann/transactions/zzz-grant: belongs to no grant of this user"]
 
 
-def test_a_user_of_whom_nothing_is_there_is_no_account(books: Books) -> None:
-    """Neither a violation nor a deleted account; the script says that there is none."""
+def test_a_user_without_documents_is_no_account(books: Books) -> None:
+    """It is neither a violation nor a deleted account; the script reports that there is no such user."""
     assert books.audit.of_user("nobody") == Audited("nobody", [], exists=False)
 
 
 def test_pending_past_the_lease_is_a_violation_after_the_grace(books: Books) -> None:
-    """A request is overdue once its lease and the grace have passed, and in order again once released."""
+    """A request is overdue after its lease and the grace; a release puts it in order again."""
     books.clock.forward(LEASE_SECONDS + 10)
     assert Audit(books.store, grace_seconds=60).of_user("ann").violations == []
     assert books.audit.of_user("ann").violations == [f"generationRequests/{PENDING}: is pending past its lease"]
@@ -73,7 +73,7 @@ def test_pending_past_the_lease_is_a_violation_after_the_grace(books: Books) -> 
 
 
 def test_a_second_refund_is_found(books: Books) -> None:
-    """Two refunds of one request, even if every balanceAfter follows from the one before."""
+    """A request has two refunds, but every balanceAfter follows from the one before."""
     refund = books.fields(f"users/ann/transactions/{FAILED}-refund")
     last = books.fields(f"users/ann/transactions/{PENDING}-deduction")
     books.store.put("users/ann/transactions/zzz", {**refund, "balanceAfter": 9, "timestamp": last["timestamp"]})
@@ -86,7 +86,7 @@ def test_a_second_refund_is_found(books: Books) -> None:
 )
 @pytest.mark.parametrize("user_id", [None, ["ann"], "", "a/b"])
 def test_what_belongs_to_nobody_is_a_violation(books: Books, path: str, user_id: object) -> None:
-    """A document whose user cannot be a user."""
+    """The document's user id is not a valid one."""
     books.store.put(path, {"userId": user_id})
     assert violations(books) == [f"{path}: belongs to no user"]
 
@@ -95,19 +95,19 @@ def test_what_belongs_to_nobody_is_a_violation(books: Books, path: str, user_id:
     "path", ["generationRequests/r", "grants/g", "revocations/r", "inFlight/bob", "users/bob/transactions/t"]
 )
 def test_a_user_is_found_by_every_document(books: Books, path: str) -> None:
-    """Even if it is all that there is of the user."""
+    """One document of any kind is enough."""
     books.store.put(path, {"userId": "bob"})
     assert states(list(books.audit.of_all_users())) == {"ann": False, "bob": True}
 
 
 def test_other_collections_are_not_looked_at(books: Books) -> None:
-    """A collection of the same name below something else belongs to another app."""
+    """A collection of the same name below another document belongs to another app."""
     books.store.put("shops/ann/transactions/t", {"type": "sale"})
     assert list(books.audit.of_all_users()) == [Audited("ann", [])]
 
 
 def test_a_deleted_account_is_named_and_no_violation(books: Books) -> None:
-    """Its ledger and its requests are still checked, but there is no balance to follow from them."""
+    """Its ledger and its requests are still checked, but there is no balance to compare."""
     books.store.remove("users/ann")
     assert books.audit.of_user("ann") == Audited("ann", [], is_deleted=True)
     books.change(f"users/ann/transactions/{FAILED}-refund", credits=2)
@@ -115,7 +115,7 @@ def test_a_deleted_account_is_named_and_no_violation(books: Books) -> None:
 
 
 def test_an_account_deleted_with_its_ledger_is_no_violation(books: Books) -> None:
-    """Also after a grant opened it anew: what is older than the ledger is not held against it."""
+    """This also holds after a grant opened it again: documents older than the ledger are ignored."""
     books.ledger.complete(books.reserve("last", price=1), IMAGE_URL)
     books.clock.forward(LEASE_SECONDS + 1)
     books.ledger.release_expired()
@@ -128,7 +128,7 @@ def test_an_account_deleted_with_its_ledger_is_no_violation(books: Books) -> Non
 
 
 def test_a_user_who_signs_up_meanwhile_is_in_order(books: Books) -> None:
-    """The users are walked first; one of an earlier id, who comes after that, is found by other documents."""
+    """The audit has passed the new user's id in users/, and finds the user by other documents."""
     walk = books.audit.of_all_users()
     assert next(walk) == Audited("ann", [])
     books.reserve(user_id="aaa", signup_credits=5)
@@ -136,7 +136,7 @@ def test_a_user_who_signs_up_meanwhile_is_in_order(books: Books) -> None:
 
 
 def test_the_audit_reads_as_of_one_moment(books: Books) -> None:
-    """A purchase while it reads is not a violation."""
+    """A purchase during the audit is not a violation."""
 
     def interfere(name: str) -> None:
         if name == "RunQuery":

@@ -1,4 +1,4 @@
-"""Every field that says what somebody owns or owes, changed by hand in every way, is noticed by the audit."""
+"""The audit notices every change by hand of a field that decides what a user owns or owes."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from credits.orders import Order
 from tests.support.budget import AUDIT_STRIDE
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books
 
-# What can be changed without that anybody owns or owes something else. Nobody can tell such a change from the rest:
-# the image is wherever the model put it, the times of a request's end only say when, and an attempt's id is random.
+# Changes of these fields do not change what anybody owns or owes, and cannot be noticed: the image may be anywhere, the
+# time of a request's end is only a time, and an attempt's id is random.
 FREE = {
     "generationRequests": {"imageUrl", "failure", "updatedAt", "attemptId", "leaseExpiresAt"},
     "grants": {"attemptId"},
@@ -35,7 +35,7 @@ class Change(NamedTuple):
 
 
 def history() -> Books:
-    """Everything that can happen to credits: sign-up, purchases of every outcome, grant, revocations, a new start."""
+    """Everything that can happen to credits: sign-up, every outcome of a purchase, grant, revocations, a new start."""
     books = Books()
     for user_id in ("ann", "bob"):
         books.reserve("first", price=1, user_id=user_id, signup_credits=12)
@@ -57,12 +57,12 @@ def history() -> Books:
 
 
 def changes(stored: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
-    """Each document deleted, and each field removed or set to something else of its own and of every other kind."""
+    """Deletes each document, removes each field, and sets it to other values of its own and of every other type."""
     for path, fields in stored.items():
         if path.partition("/")[0] != "inFlight":
             yield Change(path)
         for field, value in fields.items():
-            # What is null or empty says no more than what is not there.
+            # A null or empty field means the same as a missing one.
             if value not in (None, {}):
                 yield Change(path, field, is_removed=True)
             for other in _others(field, value):
@@ -86,15 +86,15 @@ def _others(field: str, value: Any) -> Iterator[Any]:
 
 
 def must_be_noticed(change: Change, fields: Mapping[str, Any]) -> bool:
-    """Whether somebody owns or owes something else after it."""
+    """Whether the change alters what somebody owns or owes."""
     collection = change.path.partition("/")[0]
-    # A revocation that found nothing has moved nothing.
+    # A revocation of an empty balance has moved no credits.
     is_empty = collection == "revocations" and fields["credits"] == 0
     return not is_empty and change.field not in FREE.get(collection, ())
 
 
 def is_noticed(books: Books, stored: Mapping[str, Mapping[str, Any]], change: Change) -> bool:
-    """Makes the change, audits everybody, and takes it back."""
+    """Makes the change, audits all users, and undoes it."""
     fields = dict(stored[change.path])
     if change.field is None:
         books.store.remove(change.path)
@@ -109,7 +109,7 @@ def is_noticed(books: Books, stored: Mapping[str, Mapping[str, Any]], change: Ch
 
 
 def test_every_change_of_what_somebody_owns_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them; of the others, as many as break a rule."""
+    """The audit notices all of these, and of the other changes those that break a rule."""
     books = history()
     stored = books.store.everything()
     assert not any(each.violations or each.is_deleted for each in books.audit.of_all_users())

@@ -34,7 +34,7 @@ def stored(path: str, **fields: Any) -> Document:
 
 @pytest.mark.parametrize("user_id", ["a", "x" * 128, "Ünï çødé", "a.b", "_", "__", "___x", "😀", "a b", "%2F"])
 def test_a_plain_document_id_is_a_user_id(user_id: str) -> None:
-    """Any text that Firestore takes as a document id, up to 128 characters."""
+    """A user id is any text that Firestore accepts as a document id, up to 128 characters."""
     assert documents.is_user_id(user_id)
 
 
@@ -42,12 +42,12 @@ def test_a_plain_document_id_is_a_user_id(user_id: str) -> None:
     "user_id", ["", "a/b", ".", "..", "____", "__x__", "x" * 129, "\0", "a\x7f", "\x85", "a\ud800", None, 5, ["ann"]]
 )
 def test_anything_else_is_not_a_user_id(user_id: object) -> None:
-    """Slashes, control characters, lone surrogates and reserved ids never reach a path."""
+    """Slashes, control characters, lone surrogates and reserved ids are refused."""
     assert not documents.is_user_id(user_id)
 
 
 def test_each_document_has_its_place() -> None:
-    """Paths are the contract with scripts and the console."""
+    """Scripts and the console rely on these paths."""
     assert documents.user_path("ann") == "users/ann"
     assert documents.entries_path("ann") == "users/ann/transactions"
     assert documents.entry_path("ann", "e1") == "users/ann/transactions/e1"
@@ -71,7 +71,7 @@ def test_each_document_has_its_place() -> None:
 def test_a_reader_gives_what_the_field_must_hold_or_names_the_document(
     read: Callable[[Document], object], field: str, good: object, bad: list[object]
 ) -> None:
-    """Anything else in the field, or no field, raises BrokenDocument."""
+    """Any other value, or no field, raises BrokenDocument."""
     assert read(stored("some/document", **{field: good})) == good
     for value in bad:
         with pytest.raises(BrokenDocument) as caught:
@@ -82,7 +82,7 @@ def test_a_reader_gives_what_the_field_must_hold_or_names_the_document(
 
 
 def test_a_missing_document_is_an_error() -> None:
-    """A missing user is told as such; other documents must be there."""
+    """A missing user is UserNotFound; any other missing document is broken."""
     missing = Document("some/document", None, None)
     with pytest.raises(UserNotFound):
         documents.balance(missing)
@@ -92,14 +92,14 @@ def test_a_missing_document_is_an_error() -> None:
 
 
 def test_an_entry_that_is_there_already_is_an_error() -> None:
-    """It would be written a second time."""
+    """Otherwise it would be written twice."""
     documents.must_not_exist(Document("users/ann/transactions/e1", None, None))
     with pytest.raises(BrokenDocument):
         documents.must_not_exist(stored("users/ann/transactions/e1"))
 
 
 def test_an_entry_is_read() -> None:
-    """A grant has a reason and no request; a balance that nobody stored is None."""
+    """A grant has a reason and no request; a balance that is not stored is None."""
     entry = documents.entry(stored("users/ann/transactions/e1", **ENTRY))
     assert entry == documents.Entry("e1", "deduction", 3, 7, "r1", None, NOW)
     grant = {"type": "grant", "credits": 3, "reason": "because", "timestamp": NOW}
@@ -121,7 +121,7 @@ def test_an_entry_is_read() -> None:
     ],
 )
 def test_a_broken_entry_is_named(fields: dict[str, object]) -> None:
-    """A wrong type in any field that a client reads."""
+    """A field that clients read has a wrong type."""
     with pytest.raises(BrokenDocument):
         documents.entry(stored("users/ann/transactions/e1", **{**ENTRY, **fields}))
 
@@ -142,20 +142,20 @@ def test_a_generation_shows_its_image_or_its_failure() -> None:
     [{"model": None}, {"style": 5}, {"createdAt": "noon"}, {"updatedAt": None}, {"cost": 0}, {"userId": "a/b"}],
 )
 def test_a_broken_generation_is_named(fields: dict[str, object]) -> None:
-    """A wrong type in any field that a client reads."""
+    """A field that clients read has a wrong type."""
     with pytest.raises(BrokenDocument):
         documents.generation(stored("generationRequests/r1", **{**REQUEST, **fields}))
 
 
 @pytest.mark.parametrize("leases", [None, "many", [1], 5])
 def test_leases_that_are_not_a_map_are_none(leases: object) -> None:
-    """They are a limit and not money, so they are not checked."""
+    """Leases are a limit and not money, so they are not checked."""
     assert documents.leases(stored("inFlight/ann", leases=leases)) == {}
     assert documents.leases(Document("inFlight/ann", None, None)) == {}
 
 
 def test_a_broken_document_is_left_out_and_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """The others are read; the log names the broken one and quotes nothing of it."""
+    """The others are read; the log names the broken document without its contents."""
     good, bad = stored("e/good", **ENTRY), stored("e/bad", **{**ENTRY, "type": "a secret"})
     found = documents.readable([good, bad, good], documents.entry)
     assert [entry.id for entry in found] == ["good", "good"]

@@ -14,7 +14,7 @@ GRANT = Order.with_key("key", "ann", 25, "Order 1", "root")
 
 
 def test_a_grant_adds_credits_with_its_entry_and_its_own_document(books: Books) -> None:
-    """One commit holds the balance, the ledger entry and grants/{id}, which tells who gave what and why."""
+    """One commit has the balance, the ledger entry and grants/{id}, which says who gave how much and why."""
     granted = books.grants.grant(GRANT)
     assert granted == Granted(f"{id_for_key('ann', 'key')}-grant", 35, is_replay=False)
     entry = books.fields(f"users/ann/transactions/{granted.entry_id}")
@@ -38,7 +38,7 @@ def test_a_grant_adds_credits_with_its_entry_and_its_own_document(books: Books) 
 
 
 def test_a_key_grants_once(books: Books) -> None:
-    """The same key gives the first answer again, with the balance of then, and writes nothing."""
+    """The same key gives the first answer again, with its balance, and writes nothing."""
     first = books.grants.grant(GRANT)
     books.grants.grant(Order.with_key("other key", "ann", 25, "Order 1", "root"))
     before = books.store.everything()
@@ -57,7 +57,7 @@ def test_a_key_with_another_grant_is_refused(books: Books, credits: int, reason:
 
 
 def test_a_key_belongs_to_the_user_who_gets_the_credits(books: Books) -> None:
-    """A payment that two service accounts report is granted once; another user has keys of their own."""
+    """If two service accounts report one payment, it is granted once; another user may have the same key."""
     books.grants.grant(GRANT)
     for admin in ("chief", None):
         assert books.grants.grant(Order.with_key("key", "ann", 25, "Order 1", admin)).is_replay
@@ -66,7 +66,7 @@ def test_a_key_belongs_to_the_user_who_gets_the_credits(books: Books) -> None:
 
 
 def test_the_parts_of_an_id_cannot_be_confused() -> None:
-    """Owner and key are kept apart in what is hashed."""
+    """The hashed text separates the user and the key."""
     assert id_for_key("ann", "b") != id_for_key("an", "nb")
     assert id_for_key("ann", "b") == id_for_key("ann", "b")
 
@@ -79,7 +79,7 @@ def test_a_grant_opens_the_account_of_a_new_user(books: Books) -> None:
 
 
 def test_a_grant_opens_a_deleted_account_anew(books: Books) -> None:
-    """From zero: the ledger first says what was lost. One commit, and the audit finds nothing wrong."""
+    """It starts from zero: one commit writes the lost credits and the grant, and the audit finds nothing wrong."""
     books.reserve()
     books.store.remove("users/ann")
     books.clock.forward(1)
@@ -106,7 +106,7 @@ def test_an_account_that_was_deleted_with_nothing_in_it_lost_nothing(books: Book
 
 
 def test_a_balance_has_an_upper_end(books: Books) -> None:
-    """A grant that would lead past it is refused by its field; one that just fits is not."""
+    """A grant above it is refused with the field's name; one that just fits is accepted."""
     books.add_user("rich", MAX_GRANTED_CREDITS - 1)
     with pytest.raises(InvalidRequest) as caught:
         books.grants.grant(Order.with_key("key", "rich", 2, "because", "root"))
@@ -118,7 +118,7 @@ def test_a_balance_has_an_upper_end(books: Books) -> None:
 
 
 def test_a_refund_still_fits_above_the_upper_end_of_grants(books: Books) -> None:
-    """Credits that were reserved before the grant can come back."""
+    """Credits that were reserved before the grant can be refunded."""
     reservation = books.reserve()
     books.grants.grant(Order.with_key("key", "ann", MAX_GRANTED_CREDITS - 7, "because", "root"))
     books.ledger.refund(reservation, PROVIDER_FAILED)
@@ -136,7 +136,7 @@ def test_nothing_is_granted_to_a_broken_balance(books: Books, credits: object) -
 
 @pytest.mark.parametrize("is_applied", [True, False])
 def test_a_grant_whose_answer_was_lost_stands_once(books: Books, is_applied: bool) -> None:
-    """The caller's own write is recognised as such and is not called a replay."""
+    """The caller's own write is recognised and is not a replay."""
     if is_applied:
         books.store.after_rpc = failing(StatusCode.UNAVAILABLE)
     else:
@@ -155,7 +155,7 @@ def test_an_entry_without_its_grant_is_an_error(books: Books) -> None:
 
 
 def test_a_passed_deadline_grants_nothing(books: Books) -> None:
-    """It is refused before anything is read or written."""
+    """The call is refused before anything is read or written."""
     before = books.store.everything()
     with pytest.raises(Unavailable):
         books.grants.grant(GRANT, expired())

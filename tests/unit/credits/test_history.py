@@ -1,4 +1,4 @@
-"""Reading: a balance, pages of its ledger, generation requests."""
+"""Reads of a balance, pages of its ledger, generation requests."""
 
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.builders import IMAGE_URL, Books, expired, quiet
 
 @pytest.fixture
 def books() -> Books:
-    """A user, ann, with 10 credits and no entry that would be in the way."""
+    """A user, ann, with 10 credits and an empty ledger."""
     books = Books()
     books.store.put("users/ann", {"credits": 10})
     return books
@@ -30,7 +30,7 @@ def bought(books: Books, count: int, **fields: Any) -> list[Reservation]:
 
 
 def test_a_statement_has_the_balance_and_the_newest_entries_first(books: Books) -> None:
-    """All of a short ledger is one page."""
+    """A short ledger fits on one page."""
     reservations = bought(books, 3)
     statement = books.history.statement("ann", 10)
     assert statement.balance_credits == 7
@@ -40,7 +40,7 @@ def test_a_statement_has_the_balance_and_the_newest_entries_first(books: Books) 
 
 
 def test_pages_cover_the_ledger_once(books: Books) -> None:
-    """Entries in pages are the entries in one; only the last page has no next one."""
+    """All pages together have the same entries as one big page; only the last has no next page."""
     bought(books, 6)
     whole = [entry.id for entry in books.history.statement("ann", 10).entries]
     first = books.history.statement("ann", 3)
@@ -50,7 +50,7 @@ def test_pages_cover_the_ledger_once(books: Books) -> None:
 
 
 def test_a_page_costs_two_round_trips(books: Books) -> None:
-    """The balance with the page's start, then the page."""
+    """The first reads the balance and the page's start, the second the page."""
     bought(books, 3)
     first = books.history.statement("ann", 2)
     sent: list[str] = []
@@ -60,7 +60,7 @@ def test_a_page_costs_two_round_trips(books: Books) -> None:
 
 
 def test_a_page_is_as_of_the_moment_of_its_balance(books: Books) -> None:
-    """A purchase between the two round trips is in neither."""
+    """Neither the balance nor the page has a purchase that came between the two round trips."""
     bought(books, 1)
 
     def interfere(name: str) -> None:
@@ -78,7 +78,7 @@ def test_a_page_is_as_of_the_moment_of_its_balance(books: Books) -> None:
 def test_a_broken_entry_hides_no_other(
     books: Books, fields: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is left out of its page and named in the log, once; the audit finds it."""
+    """The broken entry is left out of its page and logged once; the audit finds it."""
     _, second, _ = bought(books, 3)
     path = entry_path("ann", f"{second.request_id}-deduction")
     books.change(path, **fields)
@@ -91,7 +91,7 @@ def test_a_broken_entry_hides_no_other(
 
 
 def test_a_page_that_ends_with_a_broken_entry_has_a_next_page(books: Books) -> None:
-    """Paging goes by documents and not by what could be read of them."""
+    """Pages count documents, broken or not."""
     first, second, third = bought(books, 3)
     books.change(entry_path("ann", f"{second.request_id}-deduction"), type="gift")
     page = books.history.statement("ann", 2)
@@ -101,7 +101,7 @@ def test_a_page_that_ends_with_a_broken_entry_has_a_next_page(books: Books) -> N
 
 
 def test_a_page_starts_after_an_entry_of_the_same_user_only(books: Books) -> None:
-    """Another user's entry, or one that does not exist, is refused by name."""
+    """Another user's entry, or one that does not exist, is refused; the error names the field."""
     books.add_user("bob")
     [of_bob] = bought(books, 1, user_id="bob")
     for after_id in (f"{of_bob.request_id}-deduction", "nothing"):
@@ -114,7 +114,7 @@ def test_a_page_starts_after_an_entry_of_the_same_user_only(books: Books) -> Non
 
 
 def test_an_unknown_user_has_no_statement(books: Books) -> None:
-    """Neither a ledger nor a list of requests."""
+    """The same holds for the list of requests."""
     with pytest.raises(UserNotFound):
         books.history.statement("nobody", 10)
     with pytest.raises(UserNotFound):
@@ -123,7 +123,7 @@ def test_an_unknown_user_has_no_statement(books: Books) -> None:
 
 
 def test_a_broken_balance_is_an_error(books: Books) -> None:
-    """It cannot be left out, since it is the answer."""
+    """It cannot be left out, since the answer needs it."""
     books.store.put("users/ann", {"credits": "many"})
     with pytest.raises(BrokenDocument):
         books.history.statement("ann", 10)
@@ -132,7 +132,7 @@ def test_a_broken_balance_is_an_error(books: Books) -> None:
 
 
 def test_reading_opens_the_account_of_a_new_user(books: Books) -> None:
-    """If the call says so; a user with a balance is not asked about again."""
+    """It does so if the call allows it, and never for a user with a balance."""
     opened: list[str] = []
 
     def opening(user_id: str) -> None:
@@ -146,7 +146,7 @@ def test_reading_opens_the_account_of_a_new_user(books: Books) -> None:
 
 
 def test_a_user_without_any_entry_has_no_history(books: Books) -> None:
-    """It is what tells a new user from a deleted one."""
+    """This is the difference between a new user and a deleted one."""
     assert not books.history.has_entries("ann")
     books.reserve()
     books.store.remove("users/ann")
@@ -154,7 +154,7 @@ def test_a_user_without_any_entry_has_no_history(books: Books) -> None:
 
 
 def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
-    """Of one status, or all; never those of another user."""
+    """The list has one status or all, and never another user's requests."""
     books.add_user("bob")
     bought(books, 1, user_id="bob")
     first, second, third = bought(books, 3)
@@ -172,7 +172,7 @@ def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
 
 
 def test_pages_cover_the_requests_once(books: Books) -> None:
-    """As with the ledger."""
+    """All pages together have each request once, as with the ledger."""
     bought(books, 5)
     whole = [found.generation_request_id for found in books.history.generations("ann", None, 10).generations]
     first = books.history.generations("ann", None, 3)
@@ -182,7 +182,7 @@ def test_pages_cover_the_requests_once(books: Books) -> None:
 
 
 def test_a_broken_request_hides_no_other(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is left out of the list and named in the log; asked for by its id it is an error."""
+    """The broken request is left out of the list and logged; reading it by its id is an error."""
     first, second = bought(books, 2)
     path = request_path(first.request_id)
     books.change(path, status="done")
@@ -195,7 +195,7 @@ def test_a_broken_request_hides_no_other(books: Books, capsys: pytest.CaptureFix
 
 
 def test_one_request_is_read_by_its_id(books: Books) -> None:
-    """An unknown id is told as such."""
+    """An unknown id is GenerationNotFound."""
     [reservation] = bought(books, 1, prompt="a lighthouse")
     found = books.history.generation(reservation.request_id)
     assert (found.user_id, found.status, found.cost, found.prompt) == ("ann", "pending", 1, "a lighthouse")
@@ -204,7 +204,7 @@ def test_one_request_is_read_by_its_id(books: Books) -> None:
 
 
 def test_a_passed_deadline_reads_nothing(books: Books) -> None:
-    """Every reading gives up at the same deadline."""
+    """Every read gives up at its deadline."""
     sent: list[str] = []
     books.store.before_rpc = sent.append
     for read in (
@@ -220,7 +220,7 @@ def test_a_passed_deadline_reads_nothing(books: Books) -> None:
 
 
 def test_a_ledger_is_read_by_index_in_one_order(books: Books) -> None:
-    """The query asks for time and nothing else, which Firestore indexes by itself."""
+    """The query uses the time only, which Firestore indexes by itself."""
     books.history.statement("ann", 10)
     [query] = books.store.queries
     assert (query.collection, query.order_by, query.where) == (entries_path("ann"), "timestamp", ())

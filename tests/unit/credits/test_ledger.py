@@ -22,13 +22,13 @@ from tests.support.builders import (
     quiet,
 )
 
-# The outcome of a commit that fails so is unknown until it is read.
+# After one of these errors, only a read shows whether the commit was applied.
 UNCLEAR = [StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE, StatusCode.UNKNOWN, StatusCode.INTERNAL]
 FINAL = [StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED, StatusCode.INVALID_ARGUMENT]
 
 
 def test_a_completed_request_keeps_its_price(books: Books) -> None:
-    """Completing stores the image and moves no credits."""
+    """Completing stores the image's URL and moves no credits."""
     reservation = books.reserve()
     books.ledger.complete(reservation, IMAGE_URL)
     stored = books.fields(reservation.document.path)
@@ -76,7 +76,7 @@ def test_a_completed_request_is_not_refunded(books: Books) -> None:
 
 
 def test_completing_twice_changes_nothing(books: Books) -> None:
-    """The second attempt finds the first one's image."""
+    """The second call finds the image of the first."""
     reservation = books.reserve()
     books.ledger.complete(reservation, IMAGE_URL)
     before = books.store.everything()
@@ -97,7 +97,7 @@ def test_a_late_image_is_not_given_once_the_credits_are_back(books: Books) -> No
 
 
 def test_a_running_lease_is_left_alone(books: Books) -> None:
-    """The sweep refunds nothing whose lease still runs, nor what was completed later."""
+    """The sweep does not refund a request whose lease still runs or that was completed."""
     reservation = books.reserve()
     books.clock.forward(LEASE_SECONDS - 1)
     assert books.ledger.release_expired().refunded == 0
@@ -107,7 +107,7 @@ def test_a_running_lease_is_left_alone(books: Books) -> None:
 
 
 def test_the_sweep_goes_past_a_document_that_it_cannot_refund(books: Books) -> None:
-    """One broken balance is skipped; more than two pages of others are refunded."""
+    """One broken balance is skipped, and more than two pages of other requests are refunded."""
     books.add_user("broken", 10)
     books.reserve(user_id="broken")
     books.store.put("users/broken", {"credits": "many"})
@@ -135,7 +135,7 @@ POISONS: dict[str, tuple[str, dict[str, object]]] = {
 def test_one_broken_request_does_not_stop_the_sweep(
     books: Books, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What somebody broke by hand is skipped and logged, and the credits of the others come back."""
+    """A request that was broken by hand is skipped and logged; the others are refunded."""
     good = books.reserve()
     path, fields = POISONS[name]
     books.change("generationRequests/poison", **{**books.fields(good.document.path), "leaseExpiresAt": books.clock()})
@@ -150,7 +150,7 @@ def test_one_broken_request_does_not_stop_the_sweep(
 
 
 def test_a_lease_that_was_changed_by_hand_is_left_alone(books: Books) -> None:
-    """A lease that is not a time by the moment of the refund is not due, and does not stop the sweep."""
+    """A lease that is no longer a time at the refund is not due, and does not stop the sweep."""
     reservation = books.reserve()
     books.clock.forward(LEASE_SECONDS + 1)
 
@@ -173,7 +173,7 @@ def test_nothing_is_added_to_a_broken_balance(books: Books, credits: object) -> 
 
 
 def test_a_refund_whose_entry_exists_is_an_error_at_once(books: Books) -> None:
-    """The request says otherwise, so somebody changed one of the two by hand; it is not an endless conflict."""
+    """Somebody changed the request or the entry by hand: an error, and not an endless conflict."""
     reservation = books.reserve()
     books.change(f"users/ann/transactions/{reservation.request_id}-refund", type="refund")
     sent: list[str] = []
@@ -184,7 +184,7 @@ def test_a_refund_whose_entry_exists_is_an_error_at_once(books: Books) -> None:
 
 
 def test_a_conflict_is_tried_again_on_the_new_balance(books: Books) -> None:
-    """Another's commit between read and write makes the plan run again."""
+    """A commit of another process between read and write makes the plan run again."""
 
     def interfere(name: str) -> None:
         if name == "Commit":
@@ -198,7 +198,7 @@ def test_a_conflict_is_tried_again_on_the_new_balance(books: Books) -> None:
 
 @pytest.mark.parametrize("code", UNCLEAR)
 def test_a_commit_whose_answer_was_lost_is_found(books: Books, code: StatusCode) -> None:
-    """The write was applied and its answer lost: a reservation, its image and a refund each stand once."""
+    """The write was applied, but its answer lost: a reservation, its image and a refund each exist once."""
     books.store.after_rpc = failing(code)
     reservation = books.reserve()
     assert (reservation.balance_after_credits, books.balance()) == (7, 7)
@@ -212,7 +212,7 @@ def test_a_commit_whose_answer_was_lost_is_found(books: Books, code: StatusCode)
 
 @pytest.mark.parametrize("code", FINAL)
 def test_a_final_error_after_an_applied_commit_is_looked_up(books: Books, code: StatusCode) -> None:
-    """A proxy may refuse the answer to a commit that was applied: then the reservation stands."""
+    """A proxy may report an error for a commit that was applied: the reservation is then kept."""
     books.store.after_rpc = failing(code)
     assert books.reserve().cost_credits == 3
     books.store.after_rpc, books.store.before_rpc = quiet, failing(code)
@@ -223,7 +223,7 @@ def test_a_final_error_after_an_applied_commit_is_looked_up(books: Books, code: 
 
 
 def test_lasting_silence_is_unavailable(books: Books) -> None:
-    """If Firestore stays away for the whole time, nothing is written and the caller is told."""
+    """If Firestore never answers, nothing is written and the caller gets Unavailable."""
     before = books.store.everything()
     books.store.before_rpc = failing(StatusCode.UNAVAILABLE, "BatchGetDocuments", times=1_000)
     with pytest.raises(Unavailable):
@@ -232,7 +232,7 @@ def test_lasting_silence_is_unavailable(books: Books) -> None:
 
 
 def test_a_passed_deadline_refuses_before_anything_is_written(books: Books) -> None:
-    """Reserving, completing and refunding send nothing once their time is up."""
+    """Reserving, completing and refunding send nothing after their deadline."""
     reservation = books.reserve()
     before = books.store.everything()
     sent: list[str] = []
@@ -249,7 +249,7 @@ def test_a_passed_deadline_refuses_before_anything_is_written(books: Books) -> N
 
 @pytest.mark.parametrize(("deadline_seconds", "ended_at_seconds"), [(4.0, 4.0), (60.0, 15.0)])
 def test_a_step_ends_at_the_sooner_of_deadline_and_policy(deadline_seconds: float, ended_at_seconds: float) -> None:
-    """Firestore is away: the attempts last as long as the client waits, and never longer than the policy says."""
+    """Without an answer from Firestore, attempts end at the deadline or at the policy's limit."""
     stopwatch = Stopwatch()
     books = Books(policy=impatient(stopwatch, max_seconds=15.0))
     books.add_user()
@@ -261,7 +261,7 @@ def test_a_step_ends_at_the_sooner_of_deadline_and_policy(deadline_seconds: floa
 
 
 def test_every_time_is_the_servers(books: Books) -> None:
-    """Instances' clocks differ: what they write has the commit's time, and a lease runs from the read before it."""
+    """Instances' clocks differ, so writes have the commit's time, and a lease starts at the read before it."""
     began = books.clock.now
     completed, failed = books.reserve(price=1), books.reserve(price=1)
     books.clock.forward(5)
@@ -276,7 +276,7 @@ def test_every_time_is_the_servers(books: Books) -> None:
 
 
 def test_a_pending_request_of_a_deleted_account_ends_once(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
-    """There is nobody to give the credits back to: the sweep says so once, and is quiet from then on."""
+    """There is no balance to refund to: the sweep logs that once and ends the request."""
     reservation = books.reserve()
     books.store.remove("users/ann")
     books.clock.forward(LEASE_SECONDS + 1)
@@ -291,7 +291,7 @@ def test_a_pending_request_of_a_deleted_account_ends_once(books: Books, capsys: 
 
 
 def test_a_failed_generation_of_a_deleted_account_says_so(books: Books) -> None:
-    """Nothing was refunded, so the answer is not the one of a refund."""
+    """Nothing was refunded, so the error does not claim a refund."""
     reservation = books.reserve()
     books.store.remove("users/ann")
     with pytest.raises(UserNotFound):
@@ -301,7 +301,7 @@ def test_a_failed_generation_of_a_deleted_account_says_so(books: Books) -> None:
 
 
 def test_an_account_that_was_opened_anew_gets_its_refund(books: Books) -> None:
-    """The request of before is refunded to the balance that is there now."""
+    """A request from before the deletion is refunded to the new balance."""
     books.reserve()
     books.store.remove("users/ann")
     books.grants.grant(Order.with_key("anew", "ann", 5, "because"))

@@ -26,7 +26,7 @@ from tests.support.budget import LEDGER_HISTORIES, LEDGER_STEPS
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, counter_ids, failing, quiet
 
 USERS = ("ann", "bob", "cyd")
-# Have no account until their first call opens one.
+# These users have no account until their first call opens one.
 NEWCOMERS = ("dan", "eve")
 OPENING_CREDITS = 12
 
@@ -49,7 +49,7 @@ class Bought:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The ledger, twice (two processes on one store), beside a model that is nothing but dictionaries."""
+    """Two ledgers (two processes on one store), compared with a model made of dictionaries."""
 
     reservations = Bundle("reservations")
     steps = 0
@@ -71,13 +71,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=reservations, user_id=everybody, cost=costs, key=keys, lost=lost_answers, is_sold=st.booleans())
     def reserve(self, user_id: str, cost: int, key: str | None, lost: str | None, is_sold: bool) -> object:
-        """Buys, retries or replays; the option may be withdrawn, and the first commit's answer may be lost."""
+        """Buys, retries or replays. The option may be withdrawn, and the first commit's answer may be lost."""
         self._lose_one_commit(lost)
         return self._reserve(self.books.ledger, user_id, cost, key, is_sold)
 
     @rule(target=reservations, user_id=everybody, cost=costs, rival_cost=costs, key=keys)
     def race(self, user_id: str, cost: int, rival_cost: int, key: str | None) -> object:
-        """Another process buys for the same user, with the same key, between this one's read and write."""
+        """Another process buys for the same user with the same key, between this process's read and write."""
         won: list[object] = []
 
         def interfere(name: str) -> None:
@@ -119,7 +119,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(reservation=reservations)
     def finish_while_released(self, reservation: object) -> None:
-        """The sweep of another process commits between this one's decision and its write."""
+        """Another process's sweep commits between this process's decision and write."""
         if not isinstance(reservation, Reservation):
             return
         self._expire(LEASE_SECONDS + 1)
@@ -143,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if swept:
             self._release_in_model()
 
-    # No sum of these is a lease, to the microseconds by which the store keeps an order.
+    # No sum of these equals a lease, even with the microseconds that the store adds to keep an order.
     @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS * 2 / 3, LEASE_SECONDS + 1]))
     def expire(self, seconds: float) -> None:
         """Time passes."""
@@ -154,12 +154,12 @@ class LedgerMachine(RuleBasedStateMachine):
         """The sweep refunds exactly what is overdue."""
         self._lose_one_commit(lost)
         overdue = self._release_in_model()
-        # A refund whose answer was lost stands all the same, but its sweep cannot claim it.
+        # A refund whose answer was lost is stored, but its sweep does not count it.
         assert self.books.ledger.release_expired().refunded in (overdue, max(0, overdue - 1))
 
     @rule(user_id=everybody, credits=st.sampled_from([1, 9]), key=order_keys, lost=lost_answers)
     def grant(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
-        """An admin gives credits, once a key; an account that was deleted begins anew."""
+        """An admin gives credits, once for each key; a deleted account starts again."""
         self._lose_one_commit(lost)
         made = self.orders.get(("grant", user_id, key))
         try:
@@ -176,7 +176,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user_id=everybody, credits=st.sampled_from([1, 9]), key=order_keys, lost=lost_answers)
     def revoke(self, user_id: str, credits: int, key: str, lost: str | None) -> None:
-        """An admin takes credits back, once a key and never more than are there."""
+        """An admin takes credits back, once for each key, and never more than the balance."""
         self._lose_one_commit(lost)
         made = self.orders.get(("revocation", user_id, key))
         try:
@@ -220,7 +220,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def ledger_is_consistent(self) -> None:
-        """Balances are the model's, and the audit finds nothing but what waits for the sweep."""
+        """Balances equal the model's, and the audit finds only requests that wait for the sweep."""
         type(self).steps += 1
         stored = self.books.store.everything()
         for user_id in (*USERS, *NEWCOMERS):
@@ -233,7 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _reserve(self, ledger: Ledger, user_id: str, cost: int, key: str | None, is_sold: bool = True) -> object:
         purchase = Purchase(user_id, "model-a", "anime", "neon", f"size-{cost}", None)
         price = cost if is_sold else InvalidRequest("withdrawn")
-        # Nobody's balance is opened twice, so it does no harm to offer it to users who have one.
+        # No account is opened twice, so users who have one can be asked to open it too.
         used_key = key or self.books.new_key()
         try:
             outcome = ledger.reserve(purchase, used_key, price, OPENING_CREDITS if user_id in NEWCOMERS else 0)
@@ -289,7 +289,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _refunded(self, bought: Bought) -> None:
         if bought.status == "pending":
             bought.status = "failed"
-            # The credits of a deleted account are lost.
+            # A deleted account loses its credits.
             if bought.user_id in self.balances:
                 self.balances[bought.user_id] += bought.cost_credits
 

@@ -1,4 +1,4 @@
-"""Changes of a balance as the writes that make them."""
+"""Changes of a balance become writes."""
 
 import pytest
 
@@ -33,13 +33,13 @@ def test_each_change_has_an_entry_with_the_balance_right_after_it() -> None:
 
 
 def test_a_new_balance_begins_at_zero() -> None:
-    """Its document must not exist yet."""
+    """The user's document must not exist yet."""
     balance, *_ = movements.writes(NOBODY, 0, [GIVEN, TAKEN])
     assert (balance.data, balance.replaces) == ({"credits": 2}, None)
 
 
 def test_an_order_is_written_beside_its_entry() -> None:
-    """Both say the same; a revocation of nothing has no entry, since nothing moved."""
+    """The record and the entry agree; a revocation of 0 credits has no entry."""
     _, entry, record = movements.writes(USER, 10, [GIVEN])
     assert record.data == {
         "userId": "ann",
@@ -60,7 +60,7 @@ def test_a_balance_without_room_for_a_refund_is_an_error() -> None:
 
 
 def test_a_movement_that_leaves_a_debt_is_a_programming_error() -> None:
-    """The callers check the cover; this is the last line of defence."""
+    """The callers check that the balance is enough; this assertion is the last check."""
     with pytest.raises(AssertionError):
         movements.writes(USER, 2, [TAKEN])
     with pytest.raises(AssertionError):

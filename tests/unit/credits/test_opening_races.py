@@ -1,4 +1,4 @@
-"""A new user's first calls in two processes at once: the other one opens the account while this one looks for it."""
+"""A new user's first calls in two processes at once: the other one opens the account while this one reads."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.support.memory import Hook
 
 
 def once_before_the_query(act: Any) -> Hook:
-    """A hook that acts once, after the balance was read and before the history is."""
+    """A hook that acts once, between the read of the balance and the query for the history."""
     acts = [act]
 
     def hook(name: str) -> None:
@@ -23,7 +23,7 @@ def once_before_the_query(act: Any) -> Hook:
 
 @pytest.fixture
 def books() -> Books:
-    """While it looks at ann's history, another process serves her first purchase, of 1 credit, with 12 at sign-up."""
+    """During its query for ann's history, another process serves her first purchase (1 credit, 12 at sign-up)."""
     books, other = Books(), Books()
     other.store.documents = books.store.documents
     books.store.before_rpc = once_before_the_query(lambda: other.reserve("theirs", 1, signup_credits=12))
@@ -31,17 +31,17 @@ def books() -> Books:
 
 
 def test_a_first_purchase_is_served(books: Books) -> None:
-    """An account that is new to this process is not taken for a deleted one."""
+    """The account that the other process opened is not treated as deleted."""
     assert books.reserve("mine", 1, signup_credits=12).balance_after_credits == 10
     assert books.audit.of_user("ann").violations == []
 
 
 def test_a_first_read_is_served(books: Books) -> None:
-    """The account that the other one opened stays as it is."""
+    """The account that the other process opened does not change."""
     open_account(books.store, "ann", 12)
     assert books.balance() == 11
 
 
 def test_a_grant_is_served(books: Books) -> None:
-    """It adds to what the other one left."""
+    """The grant adds to the balance that the other process left."""
     assert books.grants.grant(Order.with_key("k", "ann", 5, "r", "root")).balance_after_credits == 16

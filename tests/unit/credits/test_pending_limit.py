@@ -20,7 +20,7 @@ def books() -> Books:
 
 
 def test_one_more_than_the_limit_is_refused_and_writes_nothing(books: Books) -> None:
-    """The answer names the limit and a time to wait; another user's reservations do not count."""
+    """The error has the limit and a time to wait; another user's reservations do not count."""
     books.add_user("bob", 100)
     for number in range(LIMIT):
         books.reserve(f"key {number}")
@@ -33,8 +33,8 @@ def test_one_more_than_the_limit_is_refused_and_writes_nothing(books: Books) -> 
     books.reserve(user_id="bob")
 
 
-def test_a_key_in_flight_is_told_so_at_the_limit_too(books: Books) -> None:
-    """A retry of a pending purchase needs no place of its own."""
+def test_a_key_in_flight_is_in_flight_at_the_limit_too(books: Books) -> None:
+    """A retry of a pending purchase does not count as another one."""
     for number in range(LIMIT):
         books.reserve(f"key {number}")
     with pytest.raises(IdempotencyInFlight):
@@ -43,7 +43,7 @@ def test_a_key_in_flight_is_told_so_at_the_limit_too(books: Books) -> None:
 
 @pytest.mark.parametrize("end", ["complete", "refund", "release"])
 def test_each_end_makes_room(books: Books, end: str) -> None:
-    """An image, a refund and the sweep each end a reservation."""
+    """A reservation ends with an image, a refund or the sweep; then it does not count."""
     first, _ = books.reserve(), books.reserve()
     if end == "complete":
         books.ledger.complete(first, IMAGE_URL)
@@ -57,7 +57,7 @@ def test_each_end_makes_room(books: Books, end: str) -> None:
 
 
 def test_two_processes_do_not_share_the_last_place(books: Books) -> None:
-    """A rival's commit between read and write takes it: the count is checked again on what is there now."""
+    """Another process takes it between read and write: the count is checked again with the new state."""
     books.reserve()
     rival = books.rival()
     won: list[object] = []
@@ -74,7 +74,7 @@ def test_two_processes_do_not_share_the_last_place(books: Books) -> None:
 
 
 def test_the_first_purchase_counts_too(books: Books) -> None:
-    """The commit that opens an account also takes a place."""
+    """The commit that opens an account also counts as in flight."""
     for _ in range(LIMIT):
         books.reserve(user_id="new", signup_credits=10)
     with pytest.raises(TooManyPending):
@@ -82,7 +82,7 @@ def test_the_first_purchase_counts_too(books: Books) -> None:
 
 
 def test_a_request_deleted_by_hand_does_not_lock_its_user_out_for_ever(books: Books) -> None:
-    """The audit names its lease, and a day after the lease ended it does not count any more."""
+    """The audit names its lease, which does not count any more a day after its end."""
     for _ in range(LIMIT):
         books.store.remove(books.reserve().document.path)
     assert sum("is not pending" in problem for problem in books.audit.of_user("ann").violations) == LIMIT
@@ -94,7 +94,7 @@ def test_a_request_deleted_by_hand_does_not_lock_its_user_out_for_ever(books: Bo
 
 @pytest.mark.parametrize("lease", ["soon", None, 5, datetime(9999, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)])
 def test_a_lease_that_no_reservation_wrote_does_not_count(books: Books, lease: object) -> None:
-    """Something other than a time, or a time far from now, locks nobody out."""
+    """A value that is not a time, or a time far from now, locks nobody out."""
     books.store.put("inFlight/ann", {"leases": {str(number): lease for number in range(LIMIT)}})
     books.reserve()
 

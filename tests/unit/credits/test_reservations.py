@@ -33,12 +33,12 @@ WITHDRAWN = InvalidRequest("withdrawn")
 
 @pytest.fixture
 def empty() -> Books:
-    """No user at all."""
+    """A store without users."""
     return Books()
 
 
 def test_a_reservation_takes_the_credits_and_leaves_the_request_pending(books: Books) -> None:
-    """One commit holds the balance, its entry, the pending request and its lease."""
+    """One commit has the balance, its entry, the pending request and its lease."""
     reservation = books.reserve()
     assert (reservation.cost_credits, reservation.balance_after_credits, books.balance()) == (3, 7, 7)
     entry = books.fields(f"users/ann/transactions/{reservation.request_id}-deduction")
@@ -46,7 +46,7 @@ def test_a_reservation_takes_the_credits_and_leaves_the_request_pending(books: B
     assert entry["generationRequestId"] == reservation.request_id
     stored = books.fields(f"generationRequests/{reservation.request_id}")
     assert (stored["status"], stored["cost"], stored["userId"]) == ("pending", 3, "ann")
-    # The lease runs from the moment of the read, the request is from the commit right after it.
+    # The lease starts at the read; createdAt is the time of the commit right after it.
     assert (stored["leaseExpiresAt"] - stored["createdAt"]).total_seconds() == pytest.approx(LEASE_SECONDS, abs=0.001)
     assert books.fields("inFlight/ann")["leases"] == {reservation.request_id: stored["leaseExpiresAt"]}
 
@@ -61,7 +61,7 @@ def test_a_reservation_makes_two_round_trips(books: Books) -> None:
 
 @pytest.mark.parametrize("ends", ["completed", "failed"])
 def test_a_key_replays_how_its_first_request_ended(books: Books, ends: str) -> None:
-    """The same key and request give the first answer again, with the balance of then, and write nothing."""
+    """The same key and request give the first answer again, with its balance, and write nothing."""
     first = books.reserve("key")
     if ends == "completed":
         books.ledger.complete(first, IMAGE_URL)
@@ -87,7 +87,7 @@ def test_a_replay_needs_no_price(books: Books, price: int | InvalidRequest | Una
 
 
 def test_a_key_is_checked_before_the_price(books: Books) -> None:
-    """A key in flight, or one of another request, is told so even if nothing can be priced."""
+    """A key in flight, or of another request, gets its own error even if there is no price."""
     books.reserve("key")
     with pytest.raises(IdempotencyInFlight):
         books.ledger.reserve(PURCHASE, "key", WITHDRAWN)
@@ -96,7 +96,7 @@ def test_a_key_is_checked_before_the_price(books: Books) -> None:
 
 
 def test_a_new_key_without_a_price_gets_the_prices_error(books: Books) -> None:
-    """What is not for sale is not sold, with or without a balance, and nothing is written."""
+    """An option that is not for sale is refused, with or without a balance, and nothing is written."""
     before = books.store.everything()
     for user_id in ("ann", "nobody"):
         with pytest.raises(InvalidRequest, match="withdrawn"):
@@ -105,7 +105,7 @@ def test_a_new_key_without_a_price_gets_the_prices_error(books: Books) -> None:
 
 
 def test_a_replay_needs_no_balance(books: Books) -> None:
-    """The first answer is given again even if the user's balance was deleted or broken since."""
+    """The first answer comes again even if the balance was deleted or broken since."""
     books.ledger.complete(books.reserve("key"), IMAGE_URL)
     books.add_user("ann", "many")
     assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Completed)
@@ -113,8 +113,8 @@ def test_a_replay_needs_no_balance(books: Books) -> None:
     assert isinstance(books.ledger.reserve(PURCHASE, "key", 3), Completed)
 
 
-def test_a_key_in_flight_is_told_so(books: Books) -> None:
-    """While the first request is pending, the second is refused with a time to wait, and takes nothing."""
+def test_a_key_in_flight_is_refused(books: Books) -> None:
+    """While the first request is pending, the second gets a time to wait and takes no credits."""
     books.reserve("key")
     with pytest.raises(IdempotencyInFlight) as caught:
         books.ledger.reserve(PURCHASE, "key", 3)
@@ -142,12 +142,12 @@ def test_two_users_may_use_the_same_key(books: Books) -> None:
 
 
 def test_the_last_credit_can_be_spent(books: Books) -> None:
-    """A balance that equals the price covers it."""
+    """A balance equal to the price is enough."""
     assert books.reserve(price=10).balance_after_credits == 0
     assert books.balance() == 0
 
 
-def test_nothing_is_taken_without_cover(books: Books) -> None:
+def test_nothing_is_taken_from_a_balance_that_is_too_small(books: Books) -> None:
     """If the balance is too small or there is no such user, nothing is written."""
     before = books.store.everything()
     with pytest.raises(InsufficientCredits) as caught:
@@ -160,7 +160,7 @@ def test_nothing_is_taken_without_cover(books: Books) -> None:
 
 @pytest.mark.parametrize("credits", [None, -1, "10", 9.5, True, float("nan"), float("inf")])
 def test_a_broken_balance_is_not_spent(books: Books, credits: object) -> None:
-    """A balance that is not an integer of at least 0 is an error that names the document, and stays as it is."""
+    """A balance that is not an integer of at least 0 is an error that names the document, and does not change."""
     books.add_user("broken", credits)
     before = books.store.everything()
     with pytest.raises(BrokenDocument) as caught:
@@ -170,7 +170,7 @@ def test_a_broken_balance_is_not_spent(books: Books, credits: object) -> None:
 
 
 def test_a_request_that_was_deleted_is_not_sold_again(books: Books) -> None:
-    """A key's ledger entry without its request is an error at once, and not an endless conflict."""
+    """If a key has an entry but no request, it is an error and not an endless conflict."""
     reservation = books.reserve("key")
     books.store.remove(reservation.document.path)
     before = books.store.everything()
@@ -189,7 +189,7 @@ def test_a_broken_request_is_not_replayed(books: Books, fields: dict[str, object
 
 
 def test_a_replay_without_its_entry_is_an_error(books: Books) -> None:
-    """The balance of then is in the ledger entry; if that is gone, the answer cannot be given again."""
+    """The first answer's balance is in the ledger entry; without it, the answer cannot be repeated."""
     reservation = books.reserve("key")
     books.ledger.complete(reservation, IMAGE_URL)
     books.store.remove(f"users/ann/transactions/{reservation.request_id}-deduction")
@@ -199,7 +199,7 @@ def test_a_replay_without_its_entry_is_an_error(books: Books) -> None:
 
 @pytest.mark.parametrize("id_begins_with", ["0", "f"])
 def test_the_first_purchase_opens_the_account_in_the_same_commit(empty: Books, id_begins_with: str) -> None:
-    """Both entries have one time; the listing and the audit's chain have them in their order, whatever the ids."""
+    """Both entries have the same time; lists and the audit keep their order for any request id."""
     sent: list[str] = []
     empty.store.before_rpc = sent.append
     reservation = empty.reserve(key_with_id_before(id_begins_with), signup_credits=SIGNUP)
@@ -213,7 +213,7 @@ def test_the_first_purchase_opens_the_account_in_the_same_commit(empty: Books, i
 
 
 def test_sign_up_credits_come_once(empty: Books) -> None:
-    """The second purchase takes from what is left of them."""
+    """The second purchase uses the rest of them."""
     empty.reserve(signup_credits=SIGNUP)
     assert empty.reserve(signup_credits=SIGNUP).balance_after_credits == SIGNUP - 6
     assert empty.audit.of_user("ann").violations == []
@@ -237,7 +237,7 @@ def test_sign_up_credits_that_do_not_cover_the_price_are_not_written(empty: Book
 
 
 def test_a_deleted_account_is_not_opened_again(empty: Books) -> None:
-    """A ledger without a balance belongs to a user whom somebody deleted."""
+    """A ledger without a balance belongs to a deleted user."""
     empty.reserve(signup_credits=SIGNUP)
     empty.store.remove("users/ann")
     before = empty.store.everything()
@@ -270,7 +270,7 @@ def test_an_opening_commit_whose_answer_was_lost_stands_once(empty: Books, code:
 
 @pytest.mark.parametrize("rival_key", ["key", "other"])
 def test_two_processes_open_an_account_once(empty: Books, rival_key: str) -> None:
-    """Another process buys for the same new user between this one's read and its commit."""
+    """Another process buys for the same new user between this process's read and commit."""
     rival = empty.rival()
 
     def interfere(name: str) -> None:
@@ -289,7 +289,7 @@ def test_two_processes_open_an_account_once(empty: Books, rival_key: str) -> Non
 
 
 def test_opening_is_logged_once_and_without_the_prompt(empty: Books, capsys: pytest.CaptureFixture[str]) -> None:
-    """One event for the account and one for the credits; what the user asked for is nowhere."""
+    """There is one event for the account and one for the credits, both without the prompt."""
     empty.reserve(signup_credits=SIGNUP, prompt="a secret garden")
     empty.reserve(signup_credits=SIGNUP, prompt="a secret garden")
     logged = capsys.readouterr().out
@@ -299,7 +299,7 @@ def test_opening_is_logged_once_and_without_the_prompt(empty: Books, capsys: pyt
 
 
 def test_a_failed_request_is_replayed_although_its_deduction_is_broken() -> None:
-    """Its answer needs no balance."""
+    """The answer of a failed request has no balance."""
     books = Books()
     books.add_user()
     reservation = books.reserve("k")

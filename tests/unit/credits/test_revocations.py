@@ -18,7 +18,7 @@ def revocation(credits: int = 4, reason: str = "Chargeback", user_id: str = "ann
 
 
 def test_credits_are_taken_back_with_an_entry_and_a_document_of_their_own(books: Books) -> None:
-    """One commit holds the balance, the ledger entry and revocations/{id}, which tells who took what and why."""
+    """One commit has the balance, the ledger entry and revocations/{id}, which says who took how much and why."""
     assert books.revocations.revoke(revocation()) == Revoked(f"{ID}-revocation", 4, 0, 6, is_replay=False)
     entry, stored = books.fields(f"users/ann/transactions/{ID}-revocation"), books.fields(f"revocations/{ID}")
     assert (entry["type"], entry["credits"], entry["balanceAfter"]) == ("revocation", 4, 6)
@@ -39,7 +39,7 @@ def test_at_most_what_is_there_is_taken(books: Books, wanted: int) -> None:
 
 
 def test_nothing_can_be_taken_from_an_empty_balance(books: Books) -> None:
-    """It has no ledger entry, since nothing moved, but the same key gives the same answer after a grant too."""
+    """No credits move, so there is no entry; the same key gives the same answer even after a grant."""
     books.reserve(price=10)
     first = books.revocations.revoke(revocation())
     assert first == Revoked(None, 0, 4, 0, is_replay=False)
@@ -51,7 +51,7 @@ def test_nothing_can_be_taken_from_an_empty_balance(books: Books) -> None:
 
 
 def test_credits_in_flight_are_not_taken(books: Books) -> None:
-    """What a pending request has taken comes back to the user if it fails."""
+    """A pending request's credits go back to the user if it fails."""
     reservation = books.reserve()
     assert books.revocations.revoke(revocation(10)).missing_credits == 3
     books.ledger.refund(reservation, PROVIDER_FAILED)
@@ -60,7 +60,7 @@ def test_credits_in_flight_are_not_taken(books: Books) -> None:
 
 
 def test_a_key_revokes_once(books: Books) -> None:
-    """Whoever sends it; the first answer is given again, and nothing is written."""
+    """This holds for any sender; the first answer comes again, and nothing is written."""
     books.revocations.revoke(revocation())
     before = books.store.everything()
     for admin in ("root", "chief", None):
@@ -70,7 +70,7 @@ def test_a_key_revokes_once(books: Books) -> None:
 
 
 def test_a_key_with_another_revocation_is_refused(books: Books) -> None:
-    """Another amount or reason under the same key is a mismatch; a grant has keys of its own."""
+    """Another amount or reason with the same key is a mismatch; a grant may have the same key."""
     books.grants.grant(Order.with_key("key", "ann", 5, "Order 1", "root"))
     books.revocations.revoke(revocation())
     for other in (revocation(5), revocation(reason="Mistake")):
@@ -102,7 +102,7 @@ def test_nothing_is_taken_from_a_broken_balance(books: Books, credits: object) -
 @pytest.mark.parametrize("wanted", [4, 40])
 @pytest.mark.parametrize("is_applied", [True, False])
 def test_a_revocation_whose_answer_was_lost_stands_once(books: Books, wanted: int, is_applied: bool) -> None:
-    """The caller's own write is recognised as such and is not called a replay."""
+    """The caller's own write is recognised and is not a replay."""
     if is_applied:
         books.store.after_rpc = failing(StatusCode.UNAVAILABLE)
     else:
@@ -112,7 +112,7 @@ def test_a_revocation_whose_answer_was_lost_stands_once(books: Books, wanted: in
 
 
 def test_a_revocation_beside_another_change_is_tried_again(books: Books) -> None:
-    """A purchase between its read and its write leaves less to take."""
+    """A purchase between its read and its write leaves fewer credits to take."""
     bought: list[bool] = []
 
     def interfere(name: str) -> None:
@@ -135,7 +135,7 @@ def test_an_entry_without_its_document_is_an_error(books: Books) -> None:
 
 
 def test_a_passed_deadline_takes_nothing(books: Books) -> None:
-    """It is refused before anything is read or written."""
+    """The call is refused before anything is read or written."""
     before = books.store.everything()
     with pytest.raises(Unavailable):
         books.revocations.revoke(revocation(), expired())
