@@ -1,4 +1,4 @@
-"""What a handler is called with, and what it may answer. No HTTP."""
+"""What a handler gets and what it returns. No HTTP."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who calls, and when the answer must be there."""
+    """The caller, and the deadline of the answer."""
 
     caller: Caller
     deadline: Deadline
@@ -51,11 +51,11 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Png:
     """A 200 answer that is a PNG, drawn unless the client has it already. The same `etag` means the same bytes."""
 
     etag: str
     draw: Callable[[], bytes]
 
 
-Answer = Ok | Text | Drawn
+HandlerResult = Ok | Text | Png

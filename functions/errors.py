@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NotRequired
 from typing_extensions import TypedDict
 
 RETRY_AFTER = "Retry-After"
-# On the answer that an Idempotency-Key got before.
+# Set on an answer that repeats an earlier one for the same Idempotency-Key.
 REPLAYED = "Idempotent-Replayed"
 
 
@@ -72,13 +72,13 @@ class GenerationFailedDetails(TypedDict):
 
 
 class UnavailableDetails(TypedDict):
-    """For a purchase, the key with which to ask again."""
+    """For a purchase, the key to send again."""
 
     idempotencyKey: NotRequired[str]
 
 
 class InternalDetails(TypedDict):
-    """The id under which the log has the cause."""
+    """The id of the log line that has the cause."""
 
     errorId: str
 
@@ -109,7 +109,7 @@ class ApiError(Exception):
     details_type: ClassVar[type[Any]] = NoDetails
     header_names: ClassVar[tuple[str, ...]] = ()
     optional_header_names: ClassVar[tuple[str, ...]] = ()
-    # What only the log may tell.
+    # For the log only.
     why: str = ""
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None, **details: Any) -> None:
@@ -156,7 +156,7 @@ class Unauthenticated(ApiError):
     header_names = ("WWW-Authenticate",)
 
     def __init__(self, message: str, why: str = "") -> None:
-        """`why` is for the log only: it would help a stranger."""
+        """`why` is for the log only: it would help an attacker."""
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
         self.why = why
 
@@ -186,7 +186,7 @@ class UserNotFound(NotFound):
 
 
 class GenerationNotFound(NotFound):
-    """404: No such generation request; for a picture also: it has none, or the token is another one's."""
+    """404: No such generation request; for a picture also: it has no picture, or the token is wrong."""
 
     what = "Generation request"
 
@@ -264,7 +264,7 @@ class TooManyPending(ApiError):
 
 
 class GenerationFailed(ApiError):
-    """500: No image could be given (the model failed or was too late), and the credits are back."""
+    """500: There is no image, since the model failed or was too late; the credits were refunded."""
 
     http_status = 500
     status = "INTERNAL"
@@ -305,13 +305,13 @@ class Unavailable(ApiError):
     header_names = (RETRY_AFTER,)
 
     def __init__(self, message: str, retry_after_seconds: int = 2, advice: str | None = None) -> None:
-        """`advice` is for the log: what an operator has to do, if only that can help."""
+        """`advice` is for the log: what an operator has to do, if a retry cannot help."""
         super().__init__(message, headers={RETRY_AFTER: str(retry_after_seconds)})
         self.advice = advice
 
 
 class Internal(ApiError):
-    """500: Unexpected. The client gets a generic message and the id under which the log has the cause."""
+    """500: Unexpected. The client gets a generic message and the id of the log line that has the cause."""
 
     details_type = InternalDetails
 
@@ -326,7 +326,7 @@ class Internal(ApiError):
 
 
 class BrokenDocument(Internal):
-    """500: A stored document does not hold what it must. Names it for the operator."""
+    """500: A stored document has a wrong value. The log names the document."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(document=path, problem=problem)

@@ -60,7 +60,7 @@ def error(event: str, **fields: Any) -> None:
 
 
 def places(error: BaseException | None) -> list[str]:
-    """An exception and its causes: each one's type and the lines it passed, without its message."""
+    """The type of an exception and of each cause, and the lines of code they passed; never a message."""
     found = []
     for each in chain(error):
         frames = traceback.extract_tb(each.__traceback__)
@@ -69,7 +69,7 @@ def places(error: BaseException | None) -> list[str]:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it, at most MAX_CAUSES: `raise error from error` makes a chain without an end."""
+    """An exception and its causes, at most MAX_CAUSES: `raise error from error` makes an endless chain."""
     for _ in range(MAX_CAUSES):
         if error is None:
             return
@@ -78,13 +78,13 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _write(severity: str, event: str, fields: Mapping[str, Any]) -> None:
-    """One line of JSON as Cloud Logging reads it, for people too: the event first, then its fields, nothing empty.
+    """Writes one line of JSON for Cloud Logging and for people: the event first, then its fields, no empty ones.
 
     https://cloud.google.com/run/docs/logging#writing_structured_logs
     """
-    # A name keeps its first place and gets its last value: an event's own field wins over one that is carried.
+    # `fields` stand twice: a name keeps its first place and its last value, so they win over carried ones.
     named = {"message": event, **fields, "severity": severity, **_CARRIED.get(), **fields}
     entry = {name: value for name, value in named.items() if value not in (None, "", [], {}, ())}
-    # A log that cannot be written must not turn a commit that stands into an error.
+    # A failed log line must not turn a successful commit into an error.
     with contextlib.suppress(OSError, ValueError):
         print(json.dumps(entry, default=str), file=sys.stderr if severity == "ERROR" else sys.stdout, flush=True)

@@ -22,7 +22,7 @@ UTC_ZONE = options.Timezone("Etc/UTC")
 options.set_global_options(
     region=SETTINGS.region,
     memory=config.MEMORY_MB,
-    # The library would ask for the fraction that suits one request at a time, and the CLI refuses threads on that.
+    # The library's default is a fraction of a CPU, with which the CLI refuses several requests at a time.
     cpu=1,
     min_instances=config.MIN_INSTANCES,
     max_instances=config.MAX_INSTANCES,
@@ -91,7 +91,7 @@ def getCatalog(request: Request) -> Response:
     return ENDPOINT.serve(request, "getCatalog")
 
 
-# Drawing keeps the processor busy: with more pictures at once each only takes longer.
+# Drawing keeps the processor busy: with more pictures at once, each just takes longer.
 @https_fn.on_request(concurrency=2)
 def simulatedImage(request: Request) -> Response:
     """GET, everybody who has its URL: the picture of a completed request of a simulated model."""
@@ -105,7 +105,7 @@ def openapi(request: Request) -> Response:
 
 
 # At 00:20: with the default lease (10 minutes) and a sweep every 5 minutes, every request of the week has ended. If one
-# has not, the next run counts its end. reporting/window.py knows the weekday too.
+# has not, the next run counts its end. reporting/window.py must have the same weekday.
 @scheduler_fn.on_schedule(
     schedule="20 0 * * 1",
     timezone=UTC_ZONE,

@@ -1,4 +1,4 @@
-"""Origins of web pages, as browsers write them into the header Origin.
+"""Origins of web pages, as browsers write them in the Origin header.
 
 The rules: https://url.spec.whatwg.org/#host-parsing and
 https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
@@ -14,7 +14,7 @@ _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 # The web view of an app or an extension: capacitor://localhost, chrome-extension://… Its host is kept as it is.
 _APP = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9_.-]+")
-# Browsers send "null" for pages of these, or have none.
+# Pages of these schemes have the origin "null", or none.
 _WITHOUT_ORIGIN = {"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
 
 

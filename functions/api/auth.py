@@ -1,4 +1,4 @@
-"""Authorization header -> Caller: who calls, as Firebase's own tokens prove it."""
+"""Authorization header -> Caller, proved by Firebase's tokens."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -16,10 +16,10 @@ _NO_TOKEN = "Send a Firebase ID token: 'Authorization: Bearer <token>'."
 
 
 class Tokens(Protocol):
-    """What can tell a good token from a bad one."""
+    """Checks tokens."""
 
     def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
-        """The claims of a good ID token, `uid` among them.
+        """The claims of a valid ID token, including `uid`.
 
         Raises:
             Unauthenticated: the token is not valid.
@@ -27,7 +27,7 @@ class Tokens(Protocol):
         """
 
     def check_app(self, app_check_token: str, deadline: Deadline) -> None:
-        """Checks that the operator's own app calls.
+        """Checks that the call comes from the operator's own app.
 
         Raises:
             Unauthenticated: the token does not prove it.
@@ -36,7 +36,7 @@ class Tokens(Protocol):
 
 
 class Gate:
-    """Lets callers in, or not."""
+    """Decides from a call's headers who calls."""
 
     def __init__(self, tokens: Tokens, require_auth: bool, require_app_check: bool) -> None:
         self._tokens = tokens
@@ -44,13 +44,13 @@ class Gate:
         self._require_app_check = require_app_check
 
     def caller(self, authorization: str | None, app_check_token: str | None, deadline: Deadline) -> Caller:
-        """Who calls, by these headers. A token that is sent is checked even if none is required.
+        """The caller that these headers prove. A token is checked even if none is required.
 
         Raises:
             Unauthenticated: a token that is required is missing; or one is invalid, expired, revoked, or of an account
                 that is disabled or gone.
             PermissionDenied: the account's id cannot be a user id here.
-            Unavailable: Firebase did not say in time whether the token is good.
+            Unavailable: Firebase did not check the token in time.
         """
         if self._require_app_check:
             self._tokens.check_app(app_check_token or "", deadline)
@@ -58,14 +58,14 @@ class Gate:
             return LOCAL_CALLER
         claims = self._tokens.claims(_bearer(authorization), deadline)
         user_id = claims["uid"]
-        # The Admin SDK gives accounts any id, and one with a slash would be a path in Firestore.
+        # The Admin SDK accepts any id for an account, and one with a slash would be a path in Firestore.
         if not is_user_id(user_id):
             raise PermissionDenied("This account's id cannot be used here.")
         return Caller(user_id, is_admin=is_admin(claims))
 
 
 def is_admin(claims: Mapping[str, Any]) -> bool:
-    """Whether these claims make an admin: exactly the JSON value true."""
+    """Whether the admin claim is exactly the JSON value true."""
     return claims.get(ADMIN_CLAIM) is True
 
 

@@ -11,10 +11,10 @@ from flask import Request
 from errors import BodyTooLarge, InvalidRequest
 
 MAX_BODY_BYTES = 64 * 1024
-# Below what the server itself takes (gunicorn: a line of 4,094 bytes), so that the answer is ours.
+# Below the server's own limit (gunicorn: a line of 4,094 bytes), so that the answer comes from here.
 MAX_QUERY_BYTES = 2 * 1024
 MAX_HEADERS_BYTES = 16 * 1024
-# What Cloud Run lets through: https://cloud.google.com/run/quotas#request_limits
+# Cloud Run's own limit: https://cloud.google.com/run/quotas#request_limits
 MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 
 
@@ -22,7 +22,7 @@ def check_sizes(request: Request) -> None:
     """Refuses a query or headers over their limits.
 
     Raises:
-        InvalidRequest: names which.
+        InvalidRequest: names the one that is too large.
     """
     if len(request.query_string) > MAX_QUERY_BYTES:
         raise InvalidRequest.of_field("query", f"The query must not exceed {MAX_QUERY_BYTES} bytes.")
@@ -35,9 +35,9 @@ def json_object(request: Request) -> Mapping[str, Any]:
 
     Raises:
         BodyTooLarge: the body is over the limit.
-        InvalidRequest: it is anything but one JSON object, sent as JSON.
+        InvalidRequest: it is not one JSON object, sent as JSON.
     """
-    # Read by hand: a limit set on the request would also stop discard_rest.
+    # Flask's own limit on the request would also stop discard_rest.
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
     raw = _read(request)
@@ -55,7 +55,7 @@ def json_object(request: Request) -> Mapping[str, Any]:
 
 
 def is_empty(request: Request) -> bool:
-    """Whether the body holds nothing: no byte, or an object without a field, which some clients always send.
+    """Whether the body is empty: no byte, or {}, which some clients always send.
 
     Raises:
         InvalidRequest: it cannot be read.
@@ -66,7 +66,7 @@ def is_empty(request: Request) -> bool:
 def discard_rest(request: Request) -> None:
     """Reads and drops the rest of the body, so that the client gets its answer.
 
-    functions-framework would read it into memory, and fail if the server cannot read it.
+    Otherwise functions-framework would read it into memory, and fail if the server cannot read it.
     """
     with contextlib.suppress(Exception):
         discarded_bytes = 0
@@ -78,7 +78,7 @@ def discard_rest(request: Request) -> None:
 def _read(request: Request) -> bytes:
     try:
         raw = request.stream.read(MAX_BODY_BYTES + 1)
-    # The boundary to the server, whose errors are its own: a broken chunk, or a client that went away.
+    # The boundary to the server, which raises its own errors for a broken chunk or a lost client.
     except Exception as error:
         raise InvalidRequest("The body could not be read.") from error
     if len(raw) < min(request.content_length or 0, MAX_BODY_BYTES):

@@ -1,6 +1,6 @@
-"""Which web pages may call: the origins that the operator listed.
+"""Lets the web pages of the configured origins call.
 
-firebase_functions' own CORS answers any OPTIONS with 200 and lets no page read the headers named here.
+firebase_functions' own CORS answers any OPTIONS with 200 and does not expose the headers below.
 """
 
 import re
@@ -28,8 +28,8 @@ def is_preflight(request: Request, allowed_origins: Sequence[str]) -> bool:
 def preflight(request: Request, methods: Iterable[str]) -> Response:
     """The answer to a preflight: which methods and headers the page may use.
 
-    Further headers are allowed by the names that the page asks for. They open nothing: the page is one of those
-    listed, and rights come from the Authorization header alone, never from a cookie.
+    The page may use other headers that it asks for. That is safe: its origin is allowed, and rights come only from the
+    Authorization header, never from a cookie.
     """
     asked = [name.strip() for name in request.headers.get("Access-Control-Request-Headers", "").split(",")]
     known = {name.lower() for name in KNOWN_HEADERS}
@@ -43,7 +43,7 @@ def preflight(request: Request, methods: Iterable[str]) -> Response:
 
 
 def headers(request: Request, allowed_origins: Sequence[str]) -> Mapping[str, str]:
-    """What lets a page of an allowed origin read an answer."""
+    """The headers that let a page of an allowed origin read an answer."""
     if not allowed_origins:
         return {}
     origin = request.headers.get("Origin")

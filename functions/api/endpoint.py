@@ -16,7 +16,7 @@ from api.body import check_sizes, discard_rest, is_empty, json_object
 from api.firebase_tokens import FirebaseTokens
 from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import field_names, parse
-from calls import Answer, Call, Caller, Drawn, Text
+from calls import Call, Caller, HandlerResult, Png, Text
 from config import Settings
 from credits.documents import is_user_id
 from errors import (
@@ -38,15 +38,15 @@ from store import Deadline, StoreError
 TRACE_HEADER = "X-Cloud-Trace-Context"
 # An answer must leave before the platform cuts it off.
 ANSWER_SHARE = 0.95
-# The most that one question to Firebase Authentication may take of the time-out.
+# The share of the time-out that one call to Firebase Authentication may use.
 TOKEN_SHARE = 0.25
-# A page needs nothing but its own styles, so the browser may refuse everything else.
+# A page needs only its own styles, so the browser may refuse everything else.
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
     **NO_SNIFFING,
 }
-# For what never changes.
+# For answers that never change.
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={365 * 86_400}, immutable"}
 
 
@@ -56,7 +56,7 @@ class ScheduledRunFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What every function answers through."""
+    """Answers the requests of every function."""
 
     services: Services
     gate: Gate
@@ -87,13 +87,13 @@ class Endpoint:
         return response
 
     def run_scheduled(self, request: Request, run: Callable[[Services], None]) -> None:
-        """Runs what a schedule asks for. Only a POST runs it: anything else is answered with 405.
+        """Runs a scheduled function. Only a POST runs it; every other method gets 405.
 
         Raises:
-            ScheduledRunFailed: it did not get done, so that Cloud Scheduler tries again.
+            ScheduledRunFailed: it failed, and Cloud Scheduler tries again.
         """
         if request.method != "POST":
-            # The Functions emulator asks with a GET whether it is ready. on_schedule answers 200 to all that returns.
+            # The Functions emulator sends a GET to learn if it is ready. on_schedule would answer it with 200.
             refusal = error_response(MethodNotAllowed(["POST"]))
             after_this_request(lambda _: refusal)
             return
@@ -102,7 +102,7 @@ class Endpoint:
                 run(self.services)
             # The boundary, as in _answer: the server would log the exception's own message.
             except Exception as error:  # noqa: BLE001
-                logs.error("scheduled run failed", **_refusal(error), places=logs.places(error))
+                logs.error("scheduled run failed", **_cause_fields(error), places=logs.places(error))
                 raise ScheduledRunFailed(type(error).__name__) from None
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
@@ -135,7 +135,7 @@ class Endpoint:
         return caller
 
     def _options(self, operation: Operation, call: Call) -> Callable[[], Mapping[str, Sequence[str]]] | None:
-        """What the catalog allows, looked up only if a request is refused."""
+        """The values that the catalog allows, looked up only if a request is refused."""
         if not operation.has_options:
             return None
 
@@ -152,7 +152,7 @@ def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
     """The fields of the body or of the query, with the Idempotency-Key if the operation takes one.
 
     Raises:
-        InvalidRequest: something was sent in the other of the two, where nobody would look at it.
+        InvalidRequest: something was sent in the wrong one of the two, where it would be ignored.
     """
     if not operation.has_body:
         if not is_empty(request):
@@ -177,7 +177,7 @@ def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
 
 
 def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
-    """The fields with their user: the user they name, or the caller if they name none.
+    """The fields, with the caller as their user if they name none.
 
     Raises:
         PermissionDenied: the caller may not act for that user.
@@ -187,47 +187,47 @@ def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> 
     named = sent.get("userId")
     if named is None:
         return {**sent, "userId": caller.user_id}
-    # A bad user id is left to parsing, which names it with every other bad field.
+    # Parsing refuses a bad user id, together with every other bad field.
     if is_user_id(named):
         caller.must_act_for(named)
     return sent
 
 
 def _logged(error: ApiError, origin: Exception) -> ApiError:
-    """Logs what an operator has to know; by type, since the message of a library's exception may quote the prompt."""
+    """Logs what an operator has to know. Not the message of a library's exception, which may quote the prompt."""
     if isinstance(error, Internal):
         error_id = uuid.uuid4().hex
         event = "broken document" if isinstance(error, BrokenDocument) else "internal error"
-        logs.error(event, **_refusal(origin), errorId=error_id, **error.log_fields)
+        logs.error(event, **_cause_fields(origin), errorId=error_id, **error.log_fields)
         return error.with_error_id(error_id)
     if error.http_status >= 500:
         causes = [type(each).__name__ for each in logs.chain(error)][1:]
         facts = {"status": error.status, "reason": error.reason, "why": error.why}
-        logs.warn("request failed", **facts, **_refusal(origin), causes=causes)
+        logs.warn("request failed", **facts, **_cause_fields(origin), causes=causes)
     if isinstance(error, Unauthenticated):
         logs.info("token refused", why=error.why)
     return error
 
 
-def _refusal(error: Exception) -> Mapping[str, str | None]:
-    """What an operator has to do about an error, if only that can help, and Firestore's code, if that is the cause."""
+def _cause_fields(error: Exception) -> Mapping[str, str | None]:
+    """Log fields: Firestore's code, if it is the cause, and what an operator has to do, if a retry cannot help."""
     found = next((each for each in logs.chain(error) if isinstance(each, StoreError)), None)
     if found:
         return {"advice": found.advice, "firestore": found.code.name}
     return {"advice": error.advice} if isinstance(error, Unavailable) else {}
 
 
-def _rendered(answer: Answer, request: Request) -> Response:
-    if isinstance(answer, Drawn):
-        return _drawn(answer, request)
+def _rendered(answer: HandlerResult, request: Request) -> Response:
+    if isinstance(answer, Png):
+        return _png_response(answer, request)
     if isinstance(answer, Text):
         return Response(answer.text, mimetype=answer.media_type, headers=PAGE_HEADERS)
     body = answer.reply.model_dump(mode="json", by_alias=True)
     return _json(200, body, {REPLAYED: "true"} if answer.is_replay else {})
 
 
-def _drawn(answer: Drawn, request: Request) -> Response:
-    """The picture, or 304 without drawing it for whoever has it already."""
+def _png_response(answer: Png, request: Request) -> Response:
+    """The picture, or 304 without drawing it if the client has it already."""
     if request.if_none_match.contains_weak(answer.etag):
         response = Response(status=304, headers=CACHE_HEADERS)
     else:
@@ -250,5 +250,5 @@ def error_response(error: ApiError) -> Response:
 
 
 def _json(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    # A line end, so that the next prompt of a terminal starts on a line of its own.
+    # The line end makes a terminal's next prompt start on its own line.
     return Response(json.dumps(body, allow_nan=False) + "\n", status, headers, mimetype="application/json")

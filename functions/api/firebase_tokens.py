@@ -1,7 +1,7 @@
 """Checks Firebase's ID tokens and App Check tokens.
 
-Signature and times are checked on every call. Whether the account was disabled or its tokens were revoked has to be
-asked of Firebase, since a token alone stays good for an hour:
+Signature and times are checked on every call. Only Firebase knows whether the account was disabled or its tokens were
+revoked, and a token alone stays valid for an hour:
 https://firebase.google.com/docs/auth/admin/manage-sessions#detect_id_token_revocation
 """
 
@@ -31,7 +31,7 @@ from store import Deadline
 
 # Google's clocks and ours differ; the most that the Admin SDK allows.
 CLOCK_SKEW_SECONDS = 60
-# An account that is remembered takes about 300 bytes.
+# A remembered account takes about 300 bytes.
 MAX_REMEMBERED_ACCOUNTS = 10_000
 _SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform",
@@ -40,7 +40,7 @@ _SCOPES = (
 _BAD_TOKEN = "The ID token is invalid, expired or revoked. Sign in again."
 _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
 _AWAY = "Firebase could not be asked about the token. Try again."
-# What Firebase answers until somebody mends it.
+# Firebase's errors that last until an operator fixes the cause.
 _ADVICE: Mapping[type[Exception], str] = {
     auth.ConfigurationNotFoundError: "Switch on Authentication in the Firebase console.",
     PermissionDeniedError: (
@@ -57,8 +57,8 @@ T = TypeVar("T")
 class FirebaseTokens:
     """The tokens of one project; safe to share between threads. Connects to nothing before the first token.
 
-    `max_seconds` bounds each check. An account that was found good is not asked about again for
-    `revocation_check_seconds`, unless it is an admin's.
+    `max_seconds` bounds each check. A good account is not checked again for `revocation_check_seconds`, unless it is an
+    admin's.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class FirebaseTokens:
     def _claims(self, client: auth.Client, id_token: str) -> Mapping[str, Any]:
         claims = _verified(client, id_token)
         now = self._clock_seconds()
-        # With the Auth emulator's tokens, which are unsigned, the library looks at neither.
+        # For the Auth emulator's unsigned tokens the library checks neither.
         in_time = claims and claims["exp"] > now - CLOCK_SKEW_SECONDS and claims["iat"] < now + CLOCK_SKEW_SECONDS
         if claims is None or not in_time:
             raise Unauthenticated(_BAD_TOKEN, fault(id_token, self._project, now, CLOCK_SKEW_SECONDS))
@@ -115,7 +115,7 @@ class FirebaseTokens:
 
 
 class _Accounts:
-    """Which accounts Firebase called good lately, and since when their tokens are valid."""
+    """The accounts that Firebase recently found good, and since when their tokens are valid."""
 
     def __init__(self, check_seconds: float, monotonic: Callable[[], float]) -> None:
         self._check_seconds = check_seconds
@@ -127,7 +127,7 @@ class _Accounts:
         """Refuses the token of an account that is disabled or gone, and a token that was revoked."""
         valid_after_ms = self._remembered(claims)
         if valid_after_ms is None:
-            # What an earlier check found must not outlive an answer that says otherwise.
+            # The new check may refuse the account, so the old result must not stay.
             self._checked.pop(claims["uid"], None)
             valid_after_ms = _valid_after_ms(client, claims["uid"])
             self._remember(claims["uid"], valid_after_ms)
@@ -135,7 +135,7 @@ class _Accounts:
             raise Unauthenticated(_BAD_TOKEN, "revoked")
 
     def _remembered(self, claims: Mapping[str, Any]) -> int | None:
-        # What an admin may do is worth a question each time.
+        # An admin may do much, so the account is checked each time.
         if is_admin(claims):
             return None
         checked_at_seconds, valid_after_ms = self._checked.get(claims["uid"], (-math.inf, 0))
@@ -149,7 +149,7 @@ class _Accounts:
 
 
 def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any] | None:
-    """The claims of a token that Firebase signed for this project, whose exp and iat are numbers; None of any other."""
+    """The claims of a token that Firebase signed for this project, with exp and iat as numbers; None for any other."""
     try:
         found: Mapping[str, Any] = client.verify_id_token(id_token, clock_skew_seconds=CLOCK_SKEW_SECONDS)
         times = [float(found[name]) for name in ("exp", "iat")]
@@ -169,7 +169,7 @@ def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any] | None:
 def _valid_after_ms(client: auth.Client, user_id: str) -> int:
     """Asks Firebase since when the account's tokens are valid, in milliseconds.
 
-    As verify_id_token(check_revoked=True) does, which would verify the signature a second time.
+    verify_id_token(check_revoked=True) does this too, but would verify the signature a second time.
 
     Raises:
         Unauthenticated: the account is disabled or gone.
@@ -180,7 +180,7 @@ def _valid_after_ms(client: auth.Client, user_id: str) -> int:
         is_disabled, valid_after_ms = bool(user.disabled), int(user.tokens_valid_after_timestamp)
     except auth.UserNotFoundError as error:
         raise Unauthenticated(_BAD_TOKEN, "of an account that is gone") from error
-    # The token was good a moment ago, so every other problem is with the answer.
+    # The token was valid a moment ago, so every other problem is in Firebase's answer.
     except (FirebaseError, GoogleAuthError, *MALFORMED) as error:
         raise _away(error) from error
     if is_disabled:
@@ -193,26 +193,26 @@ def _away(error: Exception) -> Unavailable:
 
 
 def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
-    # Only a project that requires App Check pays for these at a cold start.
+    # Only a project that requires App Check needs these, so others start faster.
     import jwt  # noqa: PLC0415
     from firebase_admin import app_check  # noqa: PLC0415
 
     try:
-        # The library fetches keys before it looks at this, and a stranger should not make it do so.
+        # The library fetches keys before it checks this, and a forged token should not cause that.
         if jwt.get_unverified_header(app_check_token).get("alg") != "RS256":
             raise Unauthenticated(_BAD_APP, "App Check token not signed by Firebase")
         app_check.verify_token(app_check_token, app)
     except (jwt.PyJWKClientConnectionError, FirebaseError, GoogleAuthError) as error:
         raise _away(error) from error
     except (jwt.PyJWTError, *MALFORMED) as error:
-        # The library tells the cause by its type, which says enough: ExpiredSignatureError, InvalidAudienceError …
+        # The type of the library's error says enough: ExpiredSignatureError, InvalidAudienceError …
         cause = next((each for each in logs.chain(error) if isinstance(each, jwt.PyJWTError)), error)
         why = f"App Check token refused: {type(cause).__name__}" if app_check_token else "no App Check token"
         raise Unauthenticated(_BAD_APP, why) from error
 
 
 class _OnDemand(credentials.Base):  # type: ignore[misc]
-    """Application Default Credentials, looked for only when a call needs them: a forged token is refused without."""
+    """Application Default Credentials, loaded when first needed: a forged token is refused without them."""
 
     def get_credential(self) -> google.auth.credentials.Credentials:
         return _OnDemandCredentials()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""JSON schemas of the models, exact enough to judge real answers by, and whole examples of them."""
+"""JSON schemas of the models, exact enough to check real answers, and complete examples of them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ REF_TEMPLATE = "#/components/schemas/{model}"
 
 
 class ExactSchema(GenerateJsonSchema):
-    """No field that is not named, no title that repeats a name; the type comes first."""
+    """Allows named fields only, adds no titles, and keeps the order of keys."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -25,7 +25,7 @@ class ExactSchema(GenerateJsonSchema):
 
 
 def of_outputs(types: Iterable[type]) -> dict[str, Schema]:
-    """The schemas of these types as they are sent, and of everything that they are made of, by name."""
+    """The schemas of these types as they are sent, and of all their parts, by name."""
     mode: JsonSchemaMode = "serialization"
     adapters: list[tuple[type, JsonSchemaMode, TypeAdapter[Any]]]
     adapters = [(output, mode, TypeAdapter(output)) for output in dict.fromkeys(types)]

@@ -20,12 +20,13 @@ from schemas.fields import KEY_HEADER
 
 ABOUT = f"""\
 Users use their own account. Admins, who have the custom claim `{ADMIN_CLAIM}: true`, use every account. An emulator
-may do without tokens; then everybody may do everything. Pages of the origins in `ALLOWED_ORIGINS` may call too.
+may allow calls without a token, which may do everything. Web pages of the origins in `ALLOWED_ORIGINS` may call too.
 
 Programs should look at the HTTP status and at `error.details.reason`. Messages are for people and may change.
 
-What answers GET answers HEAD too. The query may have {MAX_QUERY_BYTES:,} bytes, the headers {MAX_HEADERS_BYTES:,} and
-a body {MAX_BODY_BYTES:,}. Of a parameter that is sent twice the first counts, of a JSON field the last.
+Functions that answer GET also answer HEAD. The query may have {MAX_QUERY_BYTES:,} bytes, the headers
+{MAX_HEADERS_BYTES:,} and a body {MAX_BODY_BYTES:,}. If a parameter is sent twice, the first one counts. If a JSON field
+is sent twice, the last one counts.
 """
 REGION = config.REGION.default
 HOST = {"region": {"default": REGION}, "project": {"default": "your-project"}}
@@ -40,7 +41,7 @@ SECURITY_SCHEMES = {
     "appCheck": {"type": "apiKey", "in": "header", "name": APP_CHECK_HEADER, "description": APP_CHECK},
 }
 HEADERS: Mapping[str, Schema] = {
-    REPLAYED: {"description": f"An earlier request with this {KEY_HEADER} got it.", "schema": {"const": "true"}},
+    REPLAYED: {"description": f"The answer to an earlier request with this {KEY_HEADER}.", "schema": {"const": "true"}},
     RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Allow": {"description": "The methods of this function.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"const": "Bearer"}},
@@ -144,7 +145,7 @@ def _closed(properties: Schema) -> Schema:
 
 
 def _headers(names: Mapping[str, bool]) -> Schema:
-    """The headers of an answer, if any; true for those that always come."""
+    """The headers of an answer, if any; `names` says of each whether it is always sent."""
     headers = {name: {"required": is_sure, **HEADERS[name]} for name, is_sure in names.items()}
     return {"headers": headers} if headers else {}
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import handlers
-from calls import Answer, Call
+from calls import Call, HandlerResult
 from errors import (
     ApiError,
     BodyTooLarge,
@@ -49,7 +49,7 @@ class Operation:
 
     function: str
     method: str
-    handle: Callable[[Any, Call, Services], Answer]
+    handle: Callable[[Any, Call, Services], HandlerResult]
     input: type[requests.Input]
     replies: Sequence[type[BaseModel] | str]
     access: Access
@@ -62,12 +62,12 @@ class Operation:
 
     @property
     def takes_key(self) -> bool:
-        """Whether an Idempotency-Key may come with it."""
+        """Whether it takes an Idempotency-Key."""
         return "idempotency_key" in self.input.model_fields
 
     @property
     def draws(self) -> bool:
-        """Whether the answer is a picture, which clients keep."""
+        """Whether the answer is a picture, which clients cache."""
         return PICTURE in self.replies
 
     @property
@@ -77,12 +77,12 @@ class Operation:
 
     @property
     def media_types(self) -> Sequence[str]:
-        """What else a 200 answer may be."""
+        """The media types of a 200 answer other than JSON."""
         return [reply for reply in self.replies if isinstance(reply, str)]
 
     @property
     def acts_for_user(self) -> bool:
-        """Whether the input names a user, the caller unless it says otherwise."""
+        """Whether the input has a user, by default the caller."""
         return self.access is Access.USERS and "user_id" in self.input.model_fields
 
     @property
@@ -139,7 +139,7 @@ OPERATIONS = (
 
 
 def _by_method(function: str) -> Mapping[str, Operation]:
-    """What answers GET answers HEAD too."""
+    """A function that answers GET also answers HEAD."""
     found = {operation.method: operation for operation in OPERATIONS if operation.function == function}
     return {**found, "HEAD": found["GET"]} if "GET" in found else found
 

@@ -12,7 +12,7 @@ from images.catalog import choice_problem, quotable
 from schemas.fields import CONTRACT_ERROR, KEY_HEADER
 from schemas.requests import Input, QueryString
 
-# A body of nothing but unknown fields would make an answer longer than itself.
+# Otherwise a body full of unknown fields would get an answer that is longer.
 MAX_PROBLEMS = 50
 
 T = TypeVar("T", bound=Input)
@@ -24,8 +24,8 @@ def parse(model: type[T], sent: Mapping[str, Any], options: Callable[[], Options
 
     Args:
         model: what the operation takes.
-        sent: the fields by their names in JSON, the Idempotency-Key among them.
-        options: gives the values allowed for fields that the catalog decides, for the error to name.
+        sent: the fields by their names in JSON, including the Idempotency-Key.
+        options: gives the allowed values of the catalog's fields, for the error.
 
     Raises:
         InvalidRequest: names every field at fault.
@@ -46,7 +46,7 @@ def field_names(model: type[Input]) -> list[str]:
 
 
 def _faults(model: type[Input], sent: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What pydantic says of each field at fault."""
+    """pydantic's error for each field at fault."""
     try:
         model.model_validate(sent)
     except ValidationError as error:
@@ -84,11 +84,11 @@ def _problem(model: type[Input], name: str, error: Mapping[str, Any]) -> FieldPr
 
 
 def _unknown_problems(model: type[Input], found: Mapping[str, Any]) -> Iterator[FieldProblem]:
-    # Only a request that is refused pays for it.
+    # Only a refused request needs it.
     from difflib import get_close_matches  # noqa: PLC0415
 
     kind = "parameter" if issubclass(model, QueryString) else "field"
-    # Without regard to case, which is the commonest mistake of all.
+    # Ignores case, since that is the most common mistake.
     known = {name.lower(): name for name in field_names(model)}
     for name in found:
         if name not in known.values():

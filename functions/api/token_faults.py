@@ -1,18 +1,18 @@
-"""Why an ID token was refused, in words for the operator's log: none of the token's own, and nothing for the client."""
+"""Why an ID token was refused: for the operator's log, not for the client, and without quoting the token."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from google.auth import jwt
 
-# What a library raises for a token that holds something else than the text, number or object that it expects.
+# What a library raises for a token whose parts have unexpected types or values.
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # https://firebase.google.com/docs/auth/admin/create-custom-tokens
 _CUSTOM_TOKEN = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
 
 
 def fault(id_token: str, project: str | None, now_seconds: float, skew_seconds: float) -> str:
-    """The first fault of a token that did not pass, by what it says of itself; times count by this machine's clock."""
+    """The first fault in a refused token's claims; their times are compared with this machine's clock."""
     try:
         return _fault(jwt.decode(id_token, verify=False), project, now_seconds, skew_seconds)
     except MALFORMED:

@@ -50,7 +50,7 @@ def _report_id(value: Any) -> Any:
 
 
 def _id_in_token(value: Any) -> Any:
-    """The id of the last document that the client has."""
+    """The id in the token: that of the last document on the previous page."""
     try:
         found = base64.b64decode(value, altchars=b"-_", validate=True).decode()
     except ValueError:
@@ -66,7 +66,7 @@ def page_token(last_id: str | None) -> str | None:
 
 
 def _digits(value: Any) -> Any:
-    """A query has texts only."""
+    """The integer in a query parameter, which is always text."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 9 else value
 
 
@@ -81,18 +81,18 @@ def is_none(value: object) -> bool:
 
 
 def never_null(schema: dict[str, Any]) -> None:
-    """For a field whose None means that it is not there: describes only its other values."""
+    """For a field that is left out if it is None: its schema does not allow null."""
     kind, _ = schema.pop("anyOf")
     del schema["default"]
     schema.update(kind | schema)
 
 
-# A plain document id (store.is_plain_id) in the words of JSON Schema; pydantic itself knows no lookahead.
+# store.is_plain_id as a pattern of JSON Schema; pydantic's own patterns have no lookahead.
 _PLAIN_ID = {"pattern": r"^(?!\.{1,2}$)(?!__[^/]*__$)[^/\x00-\x1f\x7f-\x9f]+$"}
 _PAGE_TOKEN = {"pattern": "^[A-Za-z0-9_-]+=*$"}
 _AN_ID = "5f3a9c0d"
 
-# Limits come before what reads the value, so that they are the limits of what a client sends.
+# The limits stand before the validator, so that they describe what a client sends.
 UserId = Annotated[
     str,
     Field(
@@ -138,7 +138,7 @@ ReportId = Annotated[
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many at most."), BeforeValidator(_digits)]
 PageToken = Annotated[
     str,
-    Field(json_schema_extra=_PAGE_TOKEN, description="The nextPageToken of the page before.", examples=["aWQx"]),
+    Field(json_schema_extra=_PAGE_TOKEN, description="The nextPageToken of the previous page.", examples=["aWQx"]),
     BeforeValidator(_id_in_token),
 ]
 OwnerId = Annotated[str, Field(description="The user's id.", examples=["testUser1"])]

@@ -95,9 +95,7 @@ class Transaction(Reply):
     id: EntryId
     type: Literal["deduction", "refund", "grant", "revocation"]
     credits: CostCredits
-    balance_after: int | None = Field(
-        description="The balance right after it; null if nobody stored it.", examples=[97]
-    )
+    balance_after: int | None = Field(description="The balance right after it; null if none is stored.", examples=[97])
     generation_request_id: str | None = Field(
         description="The request of a deduction or refund.", examples=["5f3a9c0d"]
     )

@@ -185,7 +185,7 @@ def report_reply(report_id: str, fields: Mapping[str, Any]) -> WeeklyReport | Ol
 
 
 def json_ready(value: Any) -> Any:
-    """A stored value as JSON: times in ISO 8601, and as text what JSON cannot hold."""
+    """A stored value as JSON: times in ISO 8601, and other values that JSON cannot hold as text."""
     if isinstance(value, Mapping):
         return {name: json_ready(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -24,7 +24,7 @@ from schemas.fields import (
 
 
 class Input(BaseModel):
-    """What a client sends. JSON's own types, no field that is not listed here."""
+    """What a client sends: strict JSON types, and no other fields than these."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, alias_generator=AliasGenerator(validation_alias=to_camel)
@@ -61,7 +61,7 @@ class QuoteOrder(GenerationOptions):
 
 
 class CreditsOrder(Body):
-    """What an admin orders for a user's balance."""
+    """An admin's change of a user's balance."""
 
     user_id: UserId
     credits: int = Field(ge=1, le=1_000_000_000, examples=[25])

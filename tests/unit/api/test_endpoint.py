@@ -17,7 +17,7 @@ from api.auth import Gate
 from api.endpoint import Endpoint, ScheduledRunFailed
 from api.operations import ALWAYS, Access, Operation
 from api.parsing import field_names
-from calls import Call, Caller, Drawn, Ok, Text
+from calls import Call, Caller, Ok, Png, Text
 from errors import BrokenDocument, Unavailable
 from handlers import Services
 from schemas.replies import QuoteReply
@@ -473,7 +473,7 @@ def test_a_picture_is_kept_by_whoever_has_it(door: Door, probe: Callable[..., No
         drawn.append(b"a picture")
         return drawn[-1]
 
-    probe(lambda query, call, services: Drawn("v1", draw), Access.PUBLIC)
+    probe(lambda query, call, services: Png("v1", draw), Access.PUBLIC)
     first = door.call(PROBE)
     assert (first.get_data(), first.headers["Content-Type"]) == (b"a picture", "image/png")
     for known in ('"v1"', 'W/"v1"', '"v0", "v1"', "*"):
