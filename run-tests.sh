@@ -11,7 +11,7 @@ for argument in "$@"; do
 Usage: ./run-tests.sh [--thorough] [TESTS...] [PYTEST-OPTIONS...]
 
 Runs ruff, mypy, the unit tests, and the tests that need the emulators, which it starts on free ports. What is missing
-is installed first. The last line is SUCCESS, or FAILURE and what failed; the exit status is 0 or not.
+is installed first. The last line is SUCCESS, or FAILURE and what failed. The exit status is 0 only on success.
 
   --thorough   the tests of faults, storms and made-up requests in full, as CI runs them
   TESTS        only these: tests/unit, tests/emulator/credits/test_grants.py, tests/unit/credits/test_ledger.py::test_name ...

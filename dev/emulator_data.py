@@ -11,7 +11,7 @@ SEED = f"functions/venv/bin/python scripts/seed.py --project {DEMO_PROJECT} --us
 
 
 def main() -> int:
-    # Apart until it is whole, so that a failure leaves the old data.
+    # In a folder of its own until it is complete, so that a failure keeps the old data.
     export = ROOT / ".emulator" / "export"
     with supervising():
         cli = toolchain.prepare()

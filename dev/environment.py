@@ -1,4 +1,4 @@
-"""What the programs that dev/ starts get to see of the user's shell."""
+"""The part of the user's shell environment that the programs started by dev/ get."""
 
 import os
 import re
@@ -17,22 +17,22 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def for_runs(shell: Mapping[str, str] = os.environ, platform: str = sys.platform) -> dict[str, str]:
-    """The environment of the emulators, the functions and the tests. Ask once the toolchain is on the PATH.
+    """The environment of the emulators, the functions and the tests. Call it after the toolchain is on the PATH.
 
-    There is no proxy in it: the CLI would ask one for what is on this machine, whatever NO_PROXY says.
+    It has no proxy: the CLI would use one even for this machine, and ignore NO_PROXY.
     """
     kept = {name: value for name, value in shell.items() if KEPT.fullmatch(name)}
-    # Java finds no file whose name is not ASCII, unless the locale says UTF-8.
+    # Without a UTF-8 locale, Java finds only files with ASCII names.
     settled = {"LC_ALL": "en_US.UTF-8" if platform == "darwin" else "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     if platform == "darwin":
-        # There, a worker that gunicorn forks dies if a library used Objective-C before (gRPC does):
+        # On macOS, a forked gunicorn worker dies if a library used Objective-C before (gRPC does):
         # https://github.com/grpc/grpc/issues/31240
         settled["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     return kept | settled
 
 
 def way_out(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The user's proxies, for what is not on this machine."""
+    """The user's proxies, for calls to other machines."""
     found = {name: value for name in PROXIES if (value := shell.get(name.lower()) or shell.get(name))}
     without = _without_proxy(shell)
     if not found or "*" in without:
@@ -41,7 +41,7 @@ def way_out(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def hides_this_machine(shell: Mapping[str, str]) -> bool:
-    """Whether a program that heeds the shell's proxies does not find what listens here."""
+    """Whether the shell's proxies keep a program that uses them from reaching this machine's servers."""
     return bool(way_out(shell)) and LOCAL_HOSTS[0] not in _without_proxy(shell)
 
 

@@ -35,7 +35,7 @@ def as_yaml() -> str:
 
 
 def main(*arguments: str) -> int:
-    """Writes the file. With --check it only says whether it would change it."""
+    """Writes the file. With --check, only says whether the file is up to date."""
     text = as_yaml()
     if "--check" in arguments:
         is_current = FILE.exists() and FILE.read_text(encoding="utf-8") == text

@@ -1,4 +1,4 @@
-"""Ends the processes of a run, by id, when the program that supervises it has ended, however it ended.
+"""Ends the processes of a run, by id, once the program that supervises it has ended in any way.
 
 python -m dev.guard MARK   waits for the end of its standard input, which that program holds open
 """
@@ -26,7 +26,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def end(mark: str, grace_seconds: float = 0.0) -> None:
-    """Ends everything with this mark; with a grace, asks first."""
+    """Ends every process with this mark; with a grace, asks them to stop first."""
     if grace_seconds:
         asked = marked(mark)
         for process in asked:
@@ -34,7 +34,7 @@ def end(mark: str, grace_seconds: float = 0.0) -> None:
                 process.terminate()
         psutil.wait_procs(asked, grace_seconds)
     deadline = time.monotonic() + KILL_SECONDS
-    # Again, since what is killed may just have started another.
+    # Repeated, since a process may start another one just before it is killed.
     while (left := marked(mark)) and time.monotonic() < deadline:
         for process in left:
             with suppress(psutil.Error):

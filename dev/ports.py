@@ -1,4 +1,4 @@
-"""Ports of this machine. Without any dependency, since the tests need it too."""
+"""Ports of this machine. It imports no package, since the tests need it too."""
 
 import random
 import socket
@@ -13,7 +13,7 @@ CANDIDATES = range(20_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports that nobody listens on."""
+    """This many ports that nobody listens on."""
     chosen = random.SystemRandom().sample(CANDIDATES, len(CANDIDATES))
     free = (port for port in chosen if not is_taken(port))
     return [next(free) for _ in range(count)]

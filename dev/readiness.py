@@ -20,7 +20,7 @@ class Readiness:
     """Asks for the price of an image that does not exist, as a user who does.
 
     That needs everything: the functions and Auth agree on the project, and the catalog is in its Firestore. `last` is
-    the last answer that a function gave, for who waits in vain.
+    the last answer of a function, for the error message after a time-out.
     """
 
     def __init__(self, functions_url: str, auth_url: str, *, require_app_check: bool) -> None:

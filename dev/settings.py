@@ -13,7 +13,7 @@ from dev import FUNCTIONS, Problem
 
 # Deployed, the functions get these from Secret Manager. Here they are settings like any other (functions/config.py).
 SECRETS = {"REPORT_WEBHOOK_URL": "", "OPENAI_API_KEY": ""}
-# Settings files as the CLI names them, and not an editor's copy beside one.
+# Settings files as the CLI names them, without an editor's swap files.
 SETTINGS_FILE = re.compile(r"\.env(\.(?!sw[a-z]$)[a-z][a-z0-9-]*)?")
 # Prints the name of each parameter that the functions declare, and then checks the values.
 CHECK = """
@@ -30,7 +30,7 @@ ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v"
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of a settings file; `place` says where it stands."""
+    """One line of a settings file; `place` has the file's name and the line's number."""
 
     name: str
     value: str
@@ -71,7 +71,7 @@ def _reads_alike(line: Binding) -> bool:
     """Whether the CLI, which reads the files itself when it deploys, gets the same value from this line."""
     raw, value = line.original.string.partition("=")[2].strip(), str(line.value)
     if raw.startswith(("'", '"')) and value.endswith("\\"):
-        # It may take the quote after that for a part of the value, and read on into the next line.
+        # The CLI may read the quote after it as part of the value, and go on into the next line.
         return False
     if raw.startswith("'"):
         return not re.search(r"\\[\\']", raw)
@@ -110,7 +110,7 @@ def needs_storage(settings: Mapping[str, str]) -> bool:
 
 
 def unknown(known: Sequence[str], folder: Path = FUNCTIONS) -> Iterator[str]:
-    """A line for each name in a settings file that is neither known nor a secret: it would change nothing, silently."""
+    """A message for each name in a settings file that is not a known one: it would silently change nothing."""
     known = [*known, *SECRETS]
     for path in sorted(path for path in folder.glob(".env*") if SETTINGS_FILE.fullmatch(path.name)):
         for setting in read_file(path):

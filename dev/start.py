@@ -19,7 +19,7 @@ EXPORT_SECONDS = 120.0
 def main(*options: str) -> int:
     try:
         with supervising():
-            # Before installing anything, so that nobody waits for minutes to learn it.
+            # Before the installation, which may take minutes.
             need_free(emulators.start_ports())
             cli = toolchain.prepare()
             keeps_pictures = needs_storage(emulators.for_start().settings)
@@ -35,7 +35,7 @@ def main(*options: str) -> int:
 
 def serve(run: EmulatorRun, cli: str, *, export: bool) -> bool:
     """Runs the emulators until a signal comes; False if the data should have been saved and was not."""
-    # Some names are common, and a region from elsewhere would change every address.
+    # Some names are common, and a REGION set for other work would change every address.
     for name in run.settings.keys() & os.environ.keys():
         say(f"From your shell: {name}" if name in SECRETS else f"From your shell: {name}={os.environ[name]}")
     say("Starting the emulators ...")
@@ -89,7 +89,7 @@ Ctrl-C stops and {saving}. The emulators' output follows; all of it is in {run.l
 
 
 def hints(settings: Mapping[str, str]) -> Iterator[str]:
-    """What keeps the commands of `welcome` from working as they stand."""
+    """Why the commands in `welcome` would not work unchanged."""
     if settings.get("REQUIRE_AUTH") != "false":
         yield "REQUIRE_AUTH is true: each of these needs a token (docs/security.md)."
     if settings.get("REQUIRE_APP_CHECK") == "true":

@@ -1,4 +1,4 @@
-"""Runs commands so that nothing of them outlives this program, however it ends."""
+"""Runs commands so that none of their processes outlives this program, even if it is killed."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ _signals = 0
 
 
 def write(data: bytes) -> None:
-    """Prints this; a terminal or pipe that has gone away must not keep the clean-up from running."""
+    """Prints this. A closed terminal or pipe must not stop the clean-up."""
     with suppress(OSError):
         while data:
             data = data[os.write(1, data) :]
@@ -36,8 +36,8 @@ def say(text: str) -> None:
 
 @contextmanager
 def supervising() -> Iterator[None]:
-    """Inside, the first signal that asks this program to stop raises SystemExit, so that every context is left."""
-    # In a session of its own: it has to see the end of this program, which SIGKILL may bring.
+    """Inside, the first signal that asks this program to stop raises SystemExit, so that every context is closed."""
+    # In a session of its own: it must outlive this program, even a SIGKILL of it.
     command = [sys.executable, "-m", "dev.guard", _mark]
     watch = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=2, start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -63,7 +63,7 @@ def started(
     log: Path | None = None,
     grace_seconds: float = 5.0,
 ) -> Iterator[Process]:
-    """A running command in a session of its own. Leaving the context asks it to stop, and kills what is left of it."""
+    """A running command in a session of its own. Leaving the context asks it to stop, and kills the rest of it."""
     mark = f"{_mark}-{next(_numbers)};"
     # A run within a run has the marks of both.
     env = {**env, guard.MARKER: os.environ.get(guard.MARKER, "") + mark}
@@ -75,7 +75,7 @@ def started(
         yield process
     finally:
         _interrupt(process, grace_seconds)
-        # macOS hides the environment of its own programs (/bin/sh), so the group is ended as well as the marked.
+        # macOS hides the environment of its own programs (/bin/sh), so marks are not enough: the group is ended too.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -83,7 +83,7 @@ def started(
 
 
 def _interrupt(process: Process, grace_seconds: float) -> None:
-    """Waits for the command to stop; a further signal from the user ends the waiting."""
+    """Waits for the command to stop. Another signal from the user ends the wait."""
     patience = _signals + 1
     deadline = time.monotonic() + grace_seconds
     if grace_seconds:

@@ -1,4 +1,4 @@
-"""Runs the checks and the tests and says SUCCESS or FAILURE. run-tests.sh becomes this; its --help tells the rest."""
+"""Runs the checks and the tests and says SUCCESS or FAILURE. run-tests.sh becomes this; see its --help."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ def main(*arguments: str) -> int:
 
 
 def run_all(cli: str, env: dict[str, str], arguments: list[str]) -> list[str]:
-    """Runs the checks, unless certain tests are asked for, and the tests; gives the names of what failed."""
+    """Runs the tests and, unless the arguments name tests, the checks; returns the names of those that failed."""
     paths = {argument: path for argument in arguments if (path := test_path(argument))}
     tests = [paths.get(argument, argument) for argument in arguments]
     one_file = len(paths) == 1 and ".py" in str(paths)
@@ -39,7 +39,7 @@ def run_all(cli: str, env: dict[str, str], arguments: list[str]) -> list[str]:
         its = emulators.for_tests()
         needs_emulators = not paths or any(not path.startswith("tests/unit") for path in paths.values())
         if needs_emulators:
-            # They get ready while the checks run, on a Java that does not compile what would only pay after minutes.
+            # They start while the checks run. The option skips the Java optimisations that pay off after minutes.
             running = stack.enter_context(its.started(cli, {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1", **env}))
         failed = [] if paths else [check for check in CHECKS if section(check, env, *check.split())]
         if needs_emulators:
@@ -54,7 +54,7 @@ def run_all(cli: str, env: dict[str, str], arguments: list[str]) -> list[str]:
 
 
 def section(name: str, env: dict[str, str], module: str, *arguments: str) -> int:
-    """Runs a module of the tests' venv, with its name before and its outcome after its output."""
+    """Runs a module of the tests' venv; prints its name before and its outcome after its output."""
     say(f"== {name}")
     started = time.monotonic()
     status = run([str(toolchain.TESTS_VENV / "bin" / "python"), "-m", module, *arguments], env)
@@ -63,7 +63,7 @@ def section(name: str, env: dict[str, str], module: str, *arguments: str) -> int
 
 
 def test_path(argument: str) -> str | None:
-    """What this argument names below tests/, from the root of the repository; the caller may stand elsewhere."""
+    """The argument as a path in tests/, relative to the repository; None if it is not one."""
     file, *names = argument.split("::")
     for base in (ROOT, Path(os.environ.get("CALLER_DIR", ROOT))):
         path = (base / file).resolve()
