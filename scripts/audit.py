@@ -1,7 +1,7 @@
-"""Audits the ledger of an emulator or a real project, reading only; names each violation.
+"""Audits the ledger of an emulator or a real project and prints each violation. It writes nothing.
 
 It audits the emulator if FIRESTORE_EMULATOR_HOST is set, otherwise the project, with Application Default Credentials.
-Exits with 1 on any violation, and with 2 if there is no user at all: then it was probably the wrong project.
+Exits with 1 on any violation, and with 2 if it finds no user, which probably means the wrong project.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from credits.audit import Audit, Audited
-from project_client import project_store, said_in_one_line
+from project_client import exit_on_store_error, project_store
 from store import DEFAULT_DATABASE
 
 
@@ -26,12 +26,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     audit = Audit(project_store(options.project, options.database), options.grace_seconds)
-    with said_in_one_line():
-        return report([audit.of_user(options.user)] if options.user else counted(audit.of_all_users()))
+    with exit_on_store_error():
+        return report([audit.of_user(options.user)] if options.user else with_progress(audit.of_all_users()))
 
 
 def report(audited: Iterable[Audited]) -> int:
-    """Prints each violation and each deleted account, and how many there are; gives the exit status."""
+    """Prints each violation, each deleted account and the totals; returns the exit status."""
     users, deleted, found = 0, 0, 0
     for each in audited:
         users += each.exists
@@ -50,7 +50,7 @@ def report(audited: Iterable[Audited]) -> int:
     return 0
 
 
-def counted(audited: Iterator[Audited]) -> Iterator[Audited]:
+def with_progress(audited: Iterator[Audited]) -> Iterator[Audited]:
     """Passes the audits on, and shows on a terminal how many there were."""
     for number, audit in enumerate(audited, 1):
         if sys.stderr.isatty():

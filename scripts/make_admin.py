@@ -1,8 +1,8 @@
-"""Makes a user an admin, or no longer one, by the custom claim that grantCredits and getWeeklyReport ask for.
+"""Sets or removes the custom claim that makes a user an admin.
 
 Uses the Auth emulator if FIREBASE_AUTH_EMULATOR_HOST is set, otherwise the project, with Application Default
-Credentials. A token carries the claims of the moment it was issued: the user signs in again to become an admin. To stop
-being one is immediate, since the user's tokens are revoked.
+Credentials. A token keeps the claims of the time it was issued, so a new admin must sign in again. Removing the claim
+takes effect at once, since it revokes the user's tokens.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def set_admin(user: str, is_admin: bool, app: firebase_admin.App) -> str:
-    """Sets or removes the claim, leaving the user's other claims as they are; tells what the user has to do."""
+    """Sets or removes the claim, leaving the user's other claims as they are; says what the user has to do."""
     found = one_user(user, is_admin, app)
     claims = {name: value for name, value in (found.custom_claims or {}).items() if name != ADMIN_CLAIM}
     if is_admin:

@@ -23,8 +23,8 @@ def project_store(project: str, database: str) -> Store:
 
 
 @contextmanager
-def said_in_one_line() -> Iterator[None]:
-    """Ends the script with what the operator has to do if Firestore does not answer or refuses."""
+def exit_on_store_error() -> Iterator[None]:
+    """Ends the script with one line of advice if Firestore does not answer or refuses."""
     try:
         yield
     except Unavailable as error:
@@ -34,7 +34,7 @@ def said_in_one_line() -> Iterator[None]:
 
 
 def reach_emulators() -> None:
-    """Keeps calls of the emulators from going through the shell's proxy, which does not find them."""
+    """Sends calls to the emulators directly: the shell's proxy cannot reach them."""
     hosts = (os.environ.get(f"{name}_EMULATOR_HOST", "").rpartition(":")[0] for name in ("FIRESTORE", "FIREBASE_AUTH"))
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if excepted != "*":

@@ -18,7 +18,7 @@ from credits import documents
 from credits.grants import Grants
 from credits.orders import Order
 from errors import IdempotencyMismatch
-from project_client import project_store, said_in_one_line
+from project_client import exit_on_store_error, project_store
 from services import new_id
 from store import DEFAULT_DATABASE, Commit, Store, Write
 
@@ -37,7 +37,7 @@ def main() -> None:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
     seed = json.loads(options.file.read_text(encoding="utf-8"))
     store = project_store(options.project, options.database)
-    with said_in_one_line():
+    with exit_on_store_error():
         load_catalog(store, seed)
         print(f"Catalog: {len(seed['styles'])} styles, {len(seed['colors'])} colors, {len(seed['sizes'])} sizes.")
         if options.users:
@@ -75,7 +75,7 @@ def load_users(store: Store, users: dict[str, int]) -> None:
 
 
 def load_accounts(project: str, users: dict[str, int]) -> None:
-    """Creates one account a user, uid = user id, password = user id."""
+    """Creates an account for each user, with the user id as its uid and its password."""
     app = firebase_admin.initialize_app(options={"projectId": project})
     for user_id in users:
         try:

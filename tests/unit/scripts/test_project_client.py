@@ -4,7 +4,7 @@ import pytest
 from grpc import StatusCode
 
 from errors import Unavailable
-from project_client import said_in_one_line
+from project_client import exit_on_store_error
 from store import StoreError
 
 
@@ -16,8 +16,8 @@ from store import StoreError
         (StoreError(StatusCode.PERMISSION_DENIED, None), "StatusCode.PERMISSION_DENIED"),
     ],
 )
-def test_what_firestore_refuses_is_said_in_one_line(error: Exception, said: str) -> None:
+def test_what_firestore_refuses_is_exit_on_store_error(error: Exception, said: str) -> None:
     """The script ends with what to do, and without a traceback."""
-    with pytest.raises(SystemExit) as caught, said_in_one_line():
+    with pytest.raises(SystemExit) as caught, exit_on_store_error():
         raise error
     assert caught.value.code == said
