@@ -93,7 +93,7 @@ class Reader:
         each 1,000 entries: https://firebase.google.com/docs/firestore/query-data/aggregation-queries
         """
         attempts = self._attempts(deadline)
-        return persist(lambda: self._connection().run_sum(query, field, attempts.rpc_timeout_seconds), attempts)
+        return retry_read(lambda: self._connection().run_sum(query, field, attempts.rpc_timeout_seconds), attempts)
 
     def _attempts(self, deadline: Deadline) -> Attempts:
         return Attempts(self._policy, deadline)
