@@ -192,6 +192,7 @@ def operations(shop: Shop) -> dict[str, Operation]:
         "/listGenerationRequests": {"userId": ["reader"], "pageToken": [shop.request_token]},
         "/simulatedImage": {"generationRequestId": [shop.completed_id], "token": [shop.completed_token]},
         "/getUserCredits": {"userId": ["reader"], "pageToken": [shop.entry_token]},
+        "/listWeeklyReports": {"pageToken": [shop.report_token]},
     }
     for path, its in existing.items():
         for parameter in document["paths"][path]["get"]["parameters"]:

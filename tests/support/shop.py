@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from credits.documents import PROVIDER_FAILED
 from credits.ledger import Ledger
@@ -15,7 +16,7 @@ from tests.support.identities import Account
 from tests.support.projects import Project
 from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
-OLDER_REPORT_ID = "report_2020-01-06"
+OLDER_REPORT_ID, OLDER_REPORT_END = "report_2020-01-06", datetime(2020, 1, 6, tzinfo=UTC)
 # A function on the server that has these settings.
 Key = tuple[str, str]
 
@@ -29,6 +30,7 @@ class Shop:
     failed_id: str
     entry_token: str
     request_token: str
+    report_token: str
     user_token: str
     admin_token: str
     forged_token: str
@@ -41,13 +43,14 @@ class Shop:
         completed, failed = reserved(ledger, "reader", "completed"), reserved(ledger, "reader", "failed")
         ledger.complete(completed, picture_url("https://api", completed.request_id, completed.attempt_id))
         ledger.refund(failed, PROVIDER_FAILED)
-        project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann"})
+        project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann", "windowEnd": OLDER_REPORT_END})
         return cls(
             completed.request_id,
             completed.attempt_id,
             failed.request_id,
             entry_token=_token_of(f"{completed.request_id}-deduction"),
             request_token=_token_of(completed.request_id),
+            report_token=_token_of(OLDER_REPORT_ID),
             user_token=Account.new(project.id, "ann").token(),
             admin_token=Account.new(project.id, "root", is_admin=True).token(),
             forged_token=Account(project.id, "nobody").token(),

@@ -53,7 +53,7 @@ def targets(shop: Shop) -> list[Target]:
         Target("grantCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("revokeCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("getWeeklyReport", "GET", {"reportId": [OLDER_REPORT_ID], "format": ["json", "html"]}),
-        Target("listWeeklyReports", "GET", {"pageSize": ["1", "20"]}),
+        Target("listWeeklyReports", "GET", {"pageSize": ["1", "20"], "pageToken": [shop.report_token]}),
         Target(
             "simulatedImage", "GET", {"generationRequestId": [shop.completed_id], "token": [shop.completed_token, "x"]}
         ),
