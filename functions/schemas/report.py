@@ -49,8 +49,8 @@ class DayUsage(Stored):
     unknown: Count
     credits_spent: Count = Field(examples=[33])
     credits_refunded: Count = Field(examples=[3])
-    credits_granted: Count = Field(0, examples=[100])
-    credits_revoked: Count = Field(0, examples=[0])
+    credits_granted: Count | None = Field(None, description="Null in older reports.", examples=[100])
+    credits_revoked: Count | None = Field(None, description="Null in older reports.", examples=[0])
 
 
 class Outstanding(Stored):

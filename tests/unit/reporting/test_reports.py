@@ -13,6 +13,7 @@ from grpc import StatusCode
 from errors import Unavailable
 from reporting import Window
 from reporting.report import MAX_FINDINGS
+from schemas.report import WeeklyReport, report_reply
 from store import StoreError
 from tests.unit.reporting.helpers import END, Clock, CountingStore, Shop
 from tests.unit.store.helpers import impatient
@@ -318,6 +319,22 @@ def test_what_is_read_is_what_was_made(shop: Shop) -> None:
     assert read.fields == made.fields
     assert (read.window, read.generated_at, read.finding_count) == (made.window, made.generated_at, made.finding_count)
     assert shop.reports.read("report_2026-11-24", shop.clock()) is None
+
+
+def test_a_report_from_before_grants_were_counted_says_that_they_are_not_known(shop: Shop) -> None:
+    """Null, in the form that clients know; nothing else of it changes."""
+    shop.put(3)
+    shop.make()
+    fields = shop.stored()
+    for name in ("totalCreditsGranted", "totalCreditsRevoked", "outstanding"):
+        del fields[name]
+    day, option = fields["byDay"]["2026-11-20"], fields["byStyle"]["anime"]
+    del day["creditsGranted"], day["creditsRevoked"], option["creditsSpent"]
+    reply = report_reply("report_2026-11-23", fields)
+    assert isinstance(reply, WeeklyReport)
+    assert (reply.total_credits_granted, reply.total_credits_revoked, reply.outstanding) == (None, None, None)
+    assert reply.by_day["2026-11-20"].credits_granted is None
+    assert reply.by_style["anime"].credits_spent is None
 
 
 def test_a_report_of_an_older_form_is_given_as_it_is(shop: Shop) -> None:
