@@ -1,34 +1,35 @@
-"""Simulates weeks with and without an anomaly, and prints how often the detector finds something.
+"""Simulates weeks with and without an anomaly, and prints how often the detector is right, as Markdown tables.
 
-    PYTHONPATH=functions python -m benchmarks.detector           from the root; needs no emulator
-    ... --weeks 200 --trials 100                                 a first look
+    benchmarks/run.sh detector [--old CHECKOUT]     needs no emulator
+    ... --weeks 200                                 a first look
 
-A week's volume is uniform within 20 % of its usual level, counts are Poisson, 5 % of requests fail, generation times
-are exponential; 2 models, 6 styles, 5 colors, 3 sizes (1, 3 and 4 credits), each as likely as the others of its kind.
+Every trial is a world of its own: 4, 6 or 8 weeks before the one that is judged; volumes that spread by 5 to 20 %,
+tastes (each option's popularity) that move by 0 to 30 %, growth of 0 to 15 % a week. Failure rates move from week to
+week by the spread given: in every other trial by one factor for all requests of a week, else by independent factors for
+each model, style, color and size, together so large that a model's rate moves by the spread. All factors are
+log-normal, counts are Poisson, 5 % of requests fail, generation times are exponential. A terrible week is one of those
+before, chosen at random, in which 60 % of requests failed.
 
-"Requests a category" can be read in four ways, and --per chooses among them; all is run with each that is given:
-    model      N requests a week for each model, 2 N in all
-    style      N for each style, 6 N in all
-    each       N for each model, style, color and size, drawn apart, so that breakdowns do not add up alike; 6 N in all
-    cell       N for each combination of the four, 180 N in all
-
-False alarms are stable weeks with any finding. An anomaly counts as found if the finding is of its own kind and, for a
-failing model, names that model; "any" is the share of weeks with any finding.
+`--old` names a checkout (git worktree) whose detector judges the same weeks.
 """
 
 import argparse
+import itertools
+import json
 import math
-import operator
 import os
 import random
-import time
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from benchmarks import ROOT
 from reporting.detector import detect
-from reporting.findings import Finding
+from reporting.findings import CRITICAL, Finding
 from reporting.usage import DIMENSIONS, Counts, Usage
 
 NAMES: Mapping[str, Sequence[str]] = {
@@ -38,75 +39,108 @@ NAMES: Mapping[str, Sequence[str]] = {
     "size": ("512x512", "1024x1024", "1024x1792"),
 }
 CREDITS = {"512x512": 1, "1024x1024": 3, "1024x1792": 4}
-TOTAL_PER_CATEGORY = {"model": 2, "style": 6, "each": 6, "cell": 180}
+CELLS = list(itertools.product(*NAMES.values()))
 FAILING = "model-a"
-FAILURE_RATE = 0.05
-VARIATION = 0.2
+FAILURE_RATE, TERRIBLE_RATE = 0.05, 0.60
 MEDIAN_SECONDS = 2.0
-HISTORY_WEEKS = 8
-VOLUMES = (3, 12, 50, 500, 5_000)
-# Below this, drawing one by one is quicker than halving.
-FEW = 24
+HISTORY_WEEKS = (4, 6, 8)
+MAX_HISTORY_WEEKS = 8
+VOLUMES = (60, 600, 6_000, 60_000)
+RATE_SPREADS = (0.0, 0.1, 0.2, 0.4)
+TASTE_SPREAD = (0.0, 0.3)
+GROWTH = (0.0, 0.15)
+STEADY, ANY, RESTLESS = (0.05, 0.10), (0.05, 0.20), (0.10, 0.20)
+# What independent factors of spread 1 for each option make the spread of a model's rate: its own, and on average the
+# other options'.
+OWN_SPREAD = math.sqrt(1 + sum(1 / len(NAMES[dimension]) for dimension in ("style", "color", "size")))
+# Each scenario's trials are cut in parts that are shared out among the workers.
+WORKERS, PARTS = 2, 4
+# From this mean on, a Poisson count is drawn as a rounded normal one.
+LARGE_MEAN = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Stable weeks, of so many requests in all, and what is different in the one that is judged.
+    """Weeks of about so many requests, and what happens in the last of them.
 
-    The target is the minimum share of weeks in which it is found; without a `kind`, the maximum with any finding.
+    `fail_factor` is what the failing model's rate is multiplied by, `volume_factors` what the volume of each of the
+    last weeks is. It counts as found if a finding is one of `kinds` in one of these weeks.
     """
 
-    name: str
-    requests: float
-    history_weeks: int
-    kind: str | None = None
-    failure_rate: float = FAILURE_RATE
-    volume_factor: float = 1.0
-    apart: bool = False
-    target_percent: float = 2.0
+    requests: int
+    rate_spread: float
+    volume_spread: tuple[float, float] = ANY
+    has_terrible_week: bool = False
+    fail_factor: float = 1.0
+    volume_factors: Sequence[float] = (1.0,)
+    kinds: Sequence[str] = ()
+    value: str | None = None
 
     def is_found(self, findings: Sequence[Finding]) -> bool:
-        return any(
-            finding.kind == self.kind and (self.kind != "failure_rate_rise" or finding.value == FAILING)
-            for finding in findings
+        return any(finding.kind in self.kinds and finding.value == self.value for finding in findings)
+
+
+class World:
+    """How one trial's weeks differ."""
+
+    def __init__(self, rng: random.Random, scenario: Scenario, is_shared: bool) -> None:
+        self._rng = rng
+        self._scenario = scenario
+        self._is_shared = is_shared
+        self._volume_spread = rng.uniform(*scenario.volume_spread)
+        self._taste_spread = rng.uniform(*TASTE_SPREAD)
+        self._growth = rng.uniform(*GROWTH)
+
+    def week(
+        self, number: int, volume_factor: float = 1.0, fail_factor: float = 1.0, rate: float = FAILURE_RATE
+    ) -> Usage:
+        """The week of this number; 0 is the last before anything happens."""
+        rng, spread = self._rng, self._scenario.rate_spread
+        volume = self._scenario.requests * (1 + self._growth) ** number * volume_factor
+        volume *= self._factor(self._volume_spread)
+        names = [name for each in NAMES.values() for name in each]
+        liking = {name: self._factor(self._taste_spread) for name in names}
+        shared = self._factor(spread) if self._is_shared else 1.0
+        failing = {name: 1.0 if self._is_shared else self._factor(spread / OWN_SPREAD) for name in names}
+        failing[FAILING] *= fail_factor
+        weights = [math.prod(liking[name] for name in cell) for cell in CELLS]
+        cells = {}
+        for cell, weight in zip(CELLS, weights, strict=True):
+            mean = volume * weight / sum(weights)
+            chance = min(0.95, rate * shared * math.prod(failing[name] for name in cell))
+            completed, failed = poisson(rng, mean * (1 - chance)), poisson(rng, mean * chance)
+            cells[cell] = Counts(completed + failed, completed, failed)
+        return self._usage(cells)
+
+    def _factor(self, spread: float) -> float:
+        return math.exp(spread * self._rng.gauss())
+
+    def _usage(self, cells: Mapping[tuple[str, ...], Counts]) -> Usage:
+        by: dict[str, dict[str, Counts]] = {dimension: {} for dimension in DIMENSIONS}
+        for cell, counts in cells.items():
+            if counts.total:
+                for options, name in zip(by.values(), cell, strict=True):
+                    options[name] = options.get(name, Counts()) + counts
+        whole = sum(by["model"].values(), Counts())
+        return Usage(
+            total=whole.total,
+            completed=whole.completed,
+            failed=whole.failed,
+            credits_spent=sum(CREDITS[name] * counts.completed for name, counts in by["size"].items()),
+            by=by,
+            median_seconds=quantile_seconds(self._rng, whole.settled, 0.5),
+            p95_seconds=quantile_seconds(self._rng, whole.settled, 0.95),
         )
 
 
 def poisson(rng: random.Random, mean: float) -> int:
-    """J. H. Ahrens and U. Dieter, Computing 12 (1974), 223-246, method PG: halves the mean until it is small."""
-    count = 0
-    while mean > FEW:
-        step = int(mean * 7 / 8)
-        waited = rng.gammavariate(step, 1)
-        if waited > mean:
-            return count + binomial(rng, step - 1, mean / waited)
-        count, mean = count + step, mean - waited
-    limit, product = math.exp(-mean), rng.random()
+    """D. E. Knuth, The Art of Computer Programming 2, 3.4.1; for large means a rounded normal variable."""
+    if mean > LARGE_MEAN:
+        return max(0, round(rng.gauss(mean, math.sqrt(mean))))
+    count, limit, product = 0, math.exp(-mean), rng.random()
     while product > limit:
         count, product = count + 1, product * rng.random()
     return count
-
-
-def binomial(rng: random.Random, trials: int, chance: float) -> int:
-    """L. Devroye, Non-Uniform Random Variate Generation (1986), X.4.3: halves the trials until they are few."""
-    count = 0
-    while trials > FEW:
-        middle = 1 + trials // 2
-        at = rng.betavariate(middle, trials + 1 - middle)
-        if at > chance:
-            trials, chance = middle - 1, chance / at
-        else:
-            count, trials, chance = count + middle, trials - middle, (chance - at) / (1 - at)
-    return count + sum(rng.random() < chance for _ in range(trials))
-
-
-def split(rng: random.Random, count: int, parts: int) -> list[int]:
-    """Requests that each fall into one of the parts, all alike."""
-    counts = []
-    for left in range(parts, 1, -1):
-        counts.append(binomial(rng, count, 1 / left))
-        count -= counts[-1]
-    return [*counts, count]
 
 
 def quantile_seconds(rng: random.Random, count: int, share: float) -> float | None:
@@ -117,142 +151,134 @@ def quantile_seconds(rng: random.Random, count: int, share: float) -> float | No
     return -MEDIAN_SECONDS / math.log(2) * math.log1p(-min(rng.betavariate(rank, count + 1 - rank), 1 - 1e-12))
 
 
-def simulated_week(rng: random.Random, requests: float, failure_rate: float, apart: bool) -> Usage:
-    """One week of so many requests on average; FAILING fails at the rate given, the rest as always."""
-    requests *= rng.uniform(1 - VARIATION, 1 + VARIATION)
-    rates = [failure_rate if name == FAILING else FAILURE_RATE for name in NAMES["model"]]
-    breakdowns = {"model": _models(rng, requests, rates)}
-    whole = sum(breakdowns["model"].values(), Counts())
-    for dimension in list(DIMENSIONS)[1:]:
-        names = NAMES[dimension]
-        # The outcome depends on the model alone, so the other kinds divide the completed and the failed alike.
-        outcomes = _outcomes(rng, requests * len(names) / len(NAMES["style"]), FAILURE_RATE) if apart else whole
-        completed, failed = split(rng, outcomes.completed, len(names)), split(rng, outcomes.failed, len(names))
-        breakdowns[dimension] = {
-            name: Counts(good + bad, good, bad) for name, good, bad in zip(names, completed, failed, strict=True)
-        }
-    if apart:
-        whole = sum(breakdowns["style"].values(), Counts())
-        breakdowns["model"] = _models(rng, requests * len(rates) / len(NAMES["style"]), rates)
-    if apart:
-        credits = sum(map(operator.mul, CREDITS.values(), split(rng, whole.completed, len(CREDITS))))
-    else:
-        credits = sum(CREDITS[name] * counts.completed for name, counts in breakdowns["size"].items())
-    return Usage(
-        total=whole.total,
-        completed=whole.completed,
-        failed=whole.failed,
-        credits_spent=credits,
-        by=breakdowns,
-        median_seconds=quantile_seconds(rng, whole.settled, 0.5),
-        p95_seconds=quantile_seconds(rng, whole.settled, 0.95),
-    )
-
-
-def _models(rng: random.Random, requests: float, rates: Sequence[float]) -> dict[str, Counts]:
-    names = NAMES["model"]
-    return {name: _outcomes(rng, requests / len(names), rate) for name, rate in zip(names, rates, strict=True)}
-
-
-def _outcomes(rng: random.Random, requests: float, failure_rate: float) -> Counts:
-    total = poisson(rng, requests)
-    failed = binomial(rng, total, failure_rate)
-    return Counts(total, total - failed, failed)
-
-
-def findings_of(scenario: Scenario, seed: int, trial: int) -> list[Finding]:
-    """One trial; the same seed and trial give the same weeks."""
-    rng = random.Random(f"{seed} {scenario.name} {scenario.requests} {scenario.apart} {trial}")
-    current = simulated_week(rng, scenario.requests * scenario.volume_factor, scenario.failure_rate, scenario.apart)
+def findings_of(scenario: Scenario, seed: int, trial: int) -> Iterator[list[Finding]]:
+    """One trial's findings in each of the weeks that are judged; the same seed and trial give the same weeks."""
+    rng = random.Random(f"{seed} {scenario} {trial}")
+    world = World(rng, scenario, is_shared=trial % 2 == 0)
+    weeks = rng.choice(HISTORY_WEEKS)
+    terrible = rng.randrange(weeks) if scenario.has_terrible_week else None
     history = [
-        simulated_week(rng, scenario.requests, FAILURE_RATE, scenario.apart) for _ in range(scenario.history_weeks)
+        world.week(-number, rate=TERRIBLE_RATE if number == terrible else FAILURE_RATE) for number in range(weeks)
     ]
-    return detect(current, history)
+    # A slide ends the growth.
+    number = 1 if len(scenario.volume_factors) == 1 else 0
+    for factor in scenario.volume_factors:
+        current = world.week(number, factor, scenario.fail_factor)
+        yield detect(current, history[:MAX_HISTORY_WEEKS])
+        history.insert(0, current)
 
 
-def run_trials(job: tuple[Scenario, int, range]) -> list[tuple[bool, bool, tuple[str, ...]]]:
-    """For each trial: found, any finding, and the kinds of all."""
+def tally(job: tuple[Scenario, int, range]) -> Counter[str]:
+    """In how many trials there was any finding, a critical one, and the one that is looked for."""
     scenario, seed, trials = job
-    results = []
+    seen: Counter[str] = Counter()
     for trial in trials:
-        findings = findings_of(scenario, seed, trial)
-        results.append((scenario.is_found(findings), bool(findings), tuple({each.kind for each in findings})))
+        findings = list(itertools.chain.from_iterable(findings_of(scenario, seed, trial)))
+        seen["any"] += bool(findings)
+        seen["critical"] += any(finding.severity == CRITICAL for finding in findings)
+        seen["found"] += scenario.is_found(findings)
+    return seen
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Every row of the tables, without and with a terrible week."""
+    rates = [Scenario(volume, spread) for volume in VOLUMES for spread in RATE_SPREADS]
+    for volume, factor in ((600, 3.0), (6_000, 2.0)):
+        rates += [
+            Scenario(volume, spread, fail_factor=factor, kinds=("failure_rate_rise",), value=FAILING)
+            for spread in RATE_SPREADS
+        ]
+    slide = [0.85**week for week in range(1, 5)]
+    for factors, kinds in (([0.5], ("requests_drop",)), (slide, ("requests_drop", "requests_slide"))):
+        rates += [
+            Scenario(volume, 0.1, spread, volume_factors=factors, kinds=kinds)
+            for volume in VOLUMES
+            for spread in (STEADY, RESTLESS)
+        ]
+    for scenario in rates:
+        yield scenario
+        yield replace(scenario, has_terrible_week=True)
+
+
+def percentages(seed: int, weeks: int, trials: int) -> list[dict[str, float]]:
+    """For each scenario, in their order, with the detector that is imported here."""
+    with ProcessPoolExecutor(max_workers=WORKERS) as pool:
+        counts = [weeks if not scenario.kinds else trials for scenario in scenarios()]
+        jobs = [
+            (scenario, seed, range(part, count, PARTS))
+            for scenario, count in zip(scenarios(), counts, strict=True)
+            for part in range(PARTS)
+        ]
+        tallies = list(pool.map(tally, jobs))
+    sums = [sum(tallies[at : at + PARTS], Counter[str]()) for at in range(0, len(tallies), PARTS)]
+    return [
+        {name: 100 * seen[name] / count for name in ("any", "critical", "found")}
+        for seen, count in zip(sums, counts, strict=True)
+    ]
+
+
+def of_checkout(checkout: Path, seed: int, weeks: int, trials: int) -> list[dict[str, float]]:
+    """The same with the detector of a checkout, in a process of its own."""
+    options = ["--seed", str(seed), "--weeks", str(weeks), "--trials", str(trials), "--json"]
+    paths = os.pathsep.join(str(path) for path in (checkout / "functions", ROOT))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.detector", *options],
+        env=os.environ | {"PYTHONPATH": paths},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    results: list[dict[str, float]] = json.loads(done.stdout)
     return results
 
 
-def stable(per: str) -> Iterator[Scenario]:
-    for weeks in (HISTORY_WEEKS, 1):
-        for volume in VOLUMES:
-            yield Scenario(
-                f"stable, {volume:,} a category, by {per}",
-                volume * TOTAL_PER_CATEGORY[per],
-                weeks,
-                apart=per == "each",
-            )
+def print_tables(old: Sequence[Mapping[str, float]] | None, new: Sequence[Mapping[str, float]]) -> None:
+    """Three tables. A cell has the old detector's figure and the new one's, if there are two."""
+    rows = list(scenarios())
 
+    def cell(row: int, name: str) -> str:
+        digits = 1 if rows[row].kinds else 2
+        return " -> ".join(f"{results[row][name]:.{digits}f}" for results in (old, new) if results)
 
-def anomalous(per: Sequence[str]) -> Iterator[Scenario]:
-    models = len(NAMES["model"])
-    for rate, requests, weeks, target in (
-        (0.10, 1_000, HISTORY_WEEKS, 99),
-        (0.08, 2_000, HISTORY_WEEKS, 90),
-        (0.15, 200, HISTORY_WEEKS, 90),
-        (0.15, 500, 1, 95),
-    ):
-        name = f"one model fails {rate:.0%}, its requests {requests:,}"
-        yield Scenario(name, requests * models, weeks, "failure_rate_rise", failure_rate=rate, target_percent=target)
-    for factor, kind, target in ((0.5, "requests_drop", 95), (3.0, "requests_spike", 100)):
-        for each in per:
-            scenario = Scenario(
-                f"traffic x {factor:g}, 500 a category, by {each}",
-                500 * TOTAL_PER_CATEGORY[each],
-                HISTORY_WEEKS,
-                kind,
-                volume_factor=factor,
-                apart=each == "each",
-                target_percent=target,
-            )
-            yield scenario
+    def print_rows(title: str, columns: Sequence[str], which: Callable[[Scenario], str | None]) -> None:
+        print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        for at in range(0, len(rows), 2):
+            if name := which(rows[at]):
+                names = ("found",) if rows[at].kinds else ("any", "critical")
+                cells = [cell(row, name) for row in (at, at + 1) for name in names]
+                print(f"| {name} | {' | '.join(cells)} |")
 
+    def stable(row: Scenario) -> str | None:
+        return None if row.kinds else f"{row.requests:,}, {row.rate_spread:.0%}"
 
-def report(scenarios: Sequence[Scenario], trials: int, seed: int, pool: ProcessPoolExecutor) -> None:
-    """Prints a line for each scenario as soon as it is done."""
-    chunk = max(1, trials // 8)
-    for scenario in scenarios:
-        started = time.perf_counter()
-        jobs = [(scenario, seed, range(at, min(at + chunk, trials))) for at in range(0, trials, chunk)]
-        results = [result for results in pool.map(run_trials, jobs) for result in results]
-        found_percent = 100 * sum(found for found, _, _ in results) / trials
-        any_percent = 100 * sum(some for _, some, _ in results) / trials
-        met = found_percent >= scenario.target_percent if scenario.kind else any_percent <= scenario.target_percent
-        kinds = Counter(kind for _, _, kinds in results for kind in kinds)
-        print(
-            f"{scenario.name:<44}{scenario.history_weeks:>8}"
-            f"{f'{found_percent:.1f}' if scenario.kind else '-':>9}{any_percent:>8.2f}"
-            f"{'>=' if scenario.kind else '<=':>5} {scenario.target_percent:g} % {'met' if met else 'MISSED':<7}"
-            f"{time.perf_counter() - started:5.1f} s  {', '.join(f'{kind} {n}' for kind, n in kinds.most_common())}",
-            flush=True,
-        )
+    def failing(row: Scenario) -> str | None:
+        return f"x {row.fail_factor:g}, {row.requests:,}, {row.rate_spread:.0%}" if row.fail_factor > 1 else None
+
+    def falling(row: Scenario) -> str | None:
+        name = "slide" if len(row.volume_factors) > 1 else "halved"
+        low, high = row.volume_spread
+        return f"{name}, {row.requests:,}, {low:.0%} to {high:.0%}" if row.kinds and row.fail_factor == 1 else None
+
+    both = "any", "critical", "any, terrible week", "critical, terrible week"
+    print_rows("Stable weeks with a finding, in percent", ("requests, spread of rates", *both), stable)
+    found = "found", "found, terrible week"
+    print_rows("A model that fails more is found, in percent", ("failures, requests, spread of rates", *found), failing)
+    print_rows("Fewer requests are found, in percent", ("requests, spread of volumes", *found), falling)
 
 
 def main() -> None:
-    options = _options()
-    print(f"{vars(options)}, {os.cpu_count()} cores")
-    print(f"{'scenario':<44}{'history':>8}{'found %':>9}{'any %':>8}    target")
-    with ProcessPoolExecutor() as pool:
-        report([each for per in options.per for each in stable(per)], options.weeks, options.seed, pool)
-        report(list(anomalous(options.per)), options.trials, options.seed, pool)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="How often the detector of anomalies is right.")
-    parser.add_argument("--weeks", type=int, default=2_000, help="stable weeks for each volume (2000)")
-    parser.add_argument("--trials", type=int, default=1_000, help="trials for each anomaly (1000)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--old", type=Path, help="a checkout of an older commit, to judge the same weeks")
+    parser.add_argument("--weeks", type=int, default=2_000, help="stable weeks for each row (2000)")
+    parser.add_argument("--trials", type=int, default=1_000, help="trials of each anomaly (1000)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--per", nargs="+", choices=sorted(TOTAL_PER_CATEGORY), default=list(TOTAL_PER_CATEGORY), help="see above"
-    )
-    return parser.parse_args()
+    parser.add_argument("--json", action="store_true", help="print the bare figures")
+    options = parser.parse_args()
+    numbers = options.seed, options.weeks, options.trials
+    new = percentages(*numbers)
+    if options.json:
+        print(json.dumps(new))
+    else:
+        print_tables(of_checkout(options.old, *numbers) if options.old else None, new)
 
 
 if __name__ == "__main__":

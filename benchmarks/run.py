@@ -5,17 +5,21 @@ import sys
 from dev import Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
 
-NAMES = ("floor", "history", "latency", "load", "weekly_report")
+NAMES = ("detector", "floor", "history", "latency", "load", "weekly_report")
+# These need none.
+WITHOUT_EMULATORS = ("detector",)
 
 
 def main(name: str, *options: str) -> int:
     with supervising():
         cli = toolchain.prepare(tests=True)
         env = environment.for_runs()
+        python = str(toolchain.TESTS_VENV / "bin" / "python")
+        if name in WITHOUT_EMULATORS:
+            return run([python, "-m", f"benchmarks.{name}", *options], env)
         its = emulators.for_tests()
         with its.started(cli, env) as running:
             its.wait_until_ready(*running)
-            python = str(toolchain.TESTS_VENV / "bin" / "python")
             return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses)
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs one benchmark against emulators of its own: benchmarks/run.sh floor|history|latency|load|weekly_report [OPTIONS].
+# Runs one benchmark, on emulators of its own if it needs any:
+# benchmarks/run.sh detector|floor|history|latency|load|weekly_report [OPTIONS].
 set -euo pipefail
 CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")/.."
 

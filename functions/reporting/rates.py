@@ -2,51 +2,38 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from reporting.failures import Rate, p_values
 from reporting.findings import CRITICAL, OVERALL, WARNING, Finding, weeks_before
-from reporting.significance import MIN_SAMPLES, SIGNIFICANCE_LEVEL, corrected, fisher_p_value
-from reporting.usage import DIMENSIONS, Counts, Usage, pooled
+from reporting.significance import MIN_SAMPLES, SIGNIFICANCE_LEVEL, corrected
+from reporting.usage import DIMENSIONS, Counts, Usage
 
 # A rise of fewer points does not matter, even if it is significant: in a large week it always is.
 MIN_RISE = 0.015
 # A smaller ratio is trivia too: nobody acts on a rise from 10 % to 11.9 %.
 MIN_RISE_FACTOR = 1.2
-# A rise is critical if more than this fails, one image in five ...
-CRITICAL_RATE = 0.20
-# ... and at least this many times what did before.
+# A rise is critical if at least this share fails, one image in ten, ...
+CRITICAL_RATE = 0.10
+# ... at least this many times what did before, ...
 CRITICAL_FACTOR = 2.0
+# ... and if chance and the weeks' own spread hardly explain it.
+CRITICAL_P_VALUE = 0.0002
+# A model that fails is the first thing to know: its dimension counts for so many others.
+MODEL_SHARE = 3.0
 # Success at half of what it was or less is critical, and the larger news than the rise of failures.
 SUCCESS_DROP_FACTOR = 0.5
 # With too few requests before to compare with, a rate is critical by itself if half of the requests fail.
 ALARMING_RATE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    """Whose failure rate: all requests', or one category's; this week's counts and those of the weeks before."""
-
-    dimension: str
-    value: str | None
-    now: Counts
-    before: Counts
-
-    @property
-    def label(self) -> str:
-        return "" if self.value is None else f" of {self.dimension} '{self.value}'"
-
-    @property
-    def p_value(self) -> float:
-        return fisher_p_value(self.now.failed, self.now.settled, self.before.failed, self.before.settled)
-
-
 def rate_findings(current: Usage, history: Sequence[Usage]) -> Iterator[Finding]:
-    """Failure rates against the weeks before, pooled; rates without such a baseline if they alarm by themselves."""
-    rates = [rate for rate in _rates(current, history) if rate.now.settled >= MIN_SAMPLES]
+    """Failure rates against the usual weeks before; those that lack such a baseline if they alarm by themselves."""
+    rates = [rate for rate in _rates([current, *history]) if rate.now.settled >= MIN_SAMPLES]
     tested = [rate for rate in rates if rate.before.settled >= MIN_SAMPLES]
-    p_values = corrected([rate.p_value for rate in tested], _weights(tested))
+    adjusted = corrected(p_values(tested), _weights(tested))
     weeks = weeks_before(len(history))
-    found = [each for pair in zip(tested, p_values, strict=True) if (each := _compared(*pair, weeks))]
+    found = [each for pair in zip(tested, adjusted, strict=True) if (each := _compared(*pair, weeks))]
     # P-values of 0 are not rare, and then the higher rate comes first.
     yield from sorted(_without_echoes(found), key=lambda finding: (finding.p_value, -(finding.current or 0)))
     alarming = [rate for rate in rates if rate.before.settled < MIN_SAMPLES and rate.now.failure_rate >= ALARMING_RATE]
@@ -55,21 +42,24 @@ def rate_findings(current: Usage, history: Sequence[Usage]) -> Iterator[Finding]
     yield from map(_alarming, whole or alarming)
 
 
-def _rates(current: Usage, history: Sequence[Usage]) -> Iterator[_Rate]:
-    yield _Rate(OVERALL, None, current.counts, sum((week.counts for week in history), Counts()))
+def _rates(weeks: Sequence[Usage]) -> Iterator[Rate]:
+    yield Rate.of(OVERALL, None, [week.counts for week in weeks])
     for dimension in DIMENSIONS:
-        before = pooled(history, dimension)
-        for name, now in current.by[dimension].items():
-            yield _Rate(dimension, name, now, before.get(name, Counts()))
+        names = weeks[0].by[dimension]
+        # A category that is alone is the whole once more.
+        for name in names if len(names) > 1 else ():
+            yield Rate.of(dimension, name, [week.by[dimension].get(name, Counts()) for week in weeks])
 
 
-def _weights(rates: Sequence[_Rate]) -> list[float]:
-    """The same for each dimension, however many categories it has: many styles do not hide a model's failure."""
+def _weights(rates: Sequence[Rate]) -> list[float]:
+    """By dimension, however many categories it has: many styles do not hide a model's failure."""
     sizes = Counter(rate.dimension for rate in rates)
-    return [len(rates) / (len(sizes) * sizes[rate.dimension]) for rate in rates]
+    shares = {dimension: MODEL_SHARE if dimension == "model" else 1.0 for dimension in sizes}
+    unit = len(rates) / sum(shares.values()) if rates else 0.0
+    return [unit * shares[rate.dimension] / sizes[rate.dimension] for rate in rates]
 
 
-def _compared(rate: _Rate, p_value: float, weeks: str) -> Finding | None:
+def _compared(rate: Rate, p_value: float, weeks: str) -> Finding | None:
     now, before = rate.now.failure_rate, rate.before.failure_rate
     settled, settled_before = rate.now.settled, rate.before.settled
     if p_value > SIGNIFICANCE_LEVEL:
@@ -78,8 +68,9 @@ def _compared(rate: _Rate, p_value: float, weeks: str) -> Finding | None:
         kind, severity, event = "success_rate_drop", CRITICAL, "Success rate fell"
         count, count_before = rate.now.completed, rate.before.completed
     elif now >= before + MIN_RISE and now >= before * MIN_RISE_FACTOR:
-        kind, event = "failure_rate_rise", f"Failure rate{rate.label} rose"
-        severity = CRITICAL if now > CRITICAL_RATE and now >= CRITICAL_FACTOR * before else WARNING
+        kind, event = "failure_rate_rise", f"Failure rate{_label(rate)} rose"
+        is_large = now >= CRITICAL_RATE and now >= CRITICAL_FACTOR * before
+        severity = CRITICAL if is_large and p_value <= CRITICAL_P_VALUE else WARNING
         count, count_before = rate.now.failed, rate.before.failed
     else:
         return None
@@ -90,6 +81,10 @@ def _compared(rate: _Rate, p_value: float, weeks: str) -> Finding | None:
     )
     place = kind, message, severity, rate.dimension, rate.value
     return Finding(*place, percent_before, percent, settled_before, settled, p_value)
+
+
+def _label(rate: Rate) -> str:
+    return "" if rate.value is None else f" of {rate.dimension} '{rate.value}'"
 
 
 def _without_echoes(findings: Sequence[Finding]) -> list[Finding]:
@@ -105,10 +100,10 @@ def _without_echoes(findings: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def _alarming(rate: _Rate) -> Finding:
+def _alarming(rate: Rate) -> Finding:
     percent, settled = 100 * rate.now.failure_rate, rate.now.settled
     message = (
-        f"Failure rate{rate.label} is {percent:.1f}% ({rate.now.failed:,} of {settled:,}), with too few before to "
+        f"Failure rate{_label(rate)} is {percent:.1f}% ({rate.now.failed:,} of {settled:,}), with too few before to "
         "compare it with."
     )
     place = "failure_rate_high", message, CRITICAL, rate.dimension, rate.value

@@ -1,5 +1,6 @@
 """Pure statistics: how likely chance alone is, and how far from the usual a value lies; each with its source."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -29,17 +30,22 @@ def fisher_p_value(hits: int, trials: int, hits_before: int, trials_before: int)
     return 1 - _hypergeometric_tail(trials - hits + 1, trials, everything - all_hits, everything)
 
 
-def fall_p_value(low: int, high: int, min_ratio: float) -> float:
-    """Chance of so few beside so many, if the first Poisson rate is at least `min_ratio` of the second.
+def student_tail(score: float, freedom: float) -> float:
+    """Chance that a Student t variable is at least the score; for 3 degrees of freedom or more right within 1 %.
 
-    The exact conditional test of two Poisson rates: given their sum, the first count is binomial. J. Przyborowski and
-    H. Wilenski, Homogeneity of results in testing samples from Poisson series, Biometrika 31 (1940), 313-323. A ratio
-    below 1 makes it a test for more than that difference, so that ordinary variation does not become significant.
+    As a normal variable: D. L. Wallace, Bounds on normal approximations to Student's and the chi-square distributions,
+    Ann. Math. Stat. 30 (1959), 1121-1130.
     """
-    n, share = low + high, min_ratio / (1 + min_ratio)
-    if low < n * share:
-        return _binomial_tail(high, n, 1 - share)
-    return 1 - _binomial_tail(low + 1, n, share)
+    normal = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(score * score / freedom))
+    return math.erfc(math.copysign(normal, score) / math.sqrt(2)) / 2
+
+
+def poisson_p_value(count: int, mean: float) -> float:
+    """Chance of a Poisson count at least so far from its mean, which is above 0, on the same side."""
+    log_first = count * math.log(mean) - mean - math.lgamma(count + 1)
+    if count > mean:
+        return _tail(log_first, (mean / x for x in itertools.count(count + 1)))
+    return _tail(log_first, (x / mean for x in range(count, 0, -1)))
 
 
 def corrected(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
@@ -80,15 +86,6 @@ def _hypergeometric_tail(minimum: int, draws: int, marked: int, population: int)
     log_first = _log_choose(marked, minimum) + _log_choose(unmarked, draws - minimum) - _log_choose(population, draws)
     odds = ((marked - x) * (draws - x) / ((x + 1) * (unmarked - draws + x + 1)) for x in range(minimum, maximum))
     return _tail(log_first, odds)
-
-
-def _binomial_tail(minimum: int, trials: int, chance: float) -> float:
-    """P(X >= minimum), for a minimum above the mean."""
-    if minimum > trials:
-        return 0.0
-    log_first = _log_choose(trials, minimum) + minimum * math.log(chance) + (trials - minimum) * math.log1p(-chance)
-    odds = chance / (1 - chance)
-    return _tail(log_first, ((trials - x) / (x + 1) * odds for x in range(minimum, trials)))
 
 
 def _tail(log_first: float, ratios: Iterable[float]) -> float:

@@ -1,24 +1,28 @@
-"""Findings in how much was used: no requests at all, or far more or fewer requests or credits than usual."""
+"""Findings in how much was used: nothing at all, far more or fewer requests or credits than expected, and a slide."""
 
-import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from statistics import median
 
-from reporting import significance
 from reporting.findings import CRITICAL, OVERALL, WARNING, Finding
-from reporting.significance import MIN_SAMPLES, SIGNIFICANCE_LEVEL, fall_p_value
+from reporting.significance import MIN_SAMPLES, poisson_p_value
+from reporting.trend import Forecast, p_of_fall
 from reporting.usage import Usage
 
-# This many times the week before is a spike: growth alone hardly triples a week.
-SPIKE_FACTOR = 3.0
-# At most this share of the week before is a drop: half of the use is gone.
-DROP_FACTOR = 0.5
-# A week's volume is ordinary within this share of its usual level, either way.
-VARIATION = 0.2
-# Of two ordinary weeks, the lower over the higher at the worst.
-MIN_RATIO = (1 - VARIATION) / (1 + VARIATION)
-# A volume nearer than this to the usual week (the median) is not a finding: it is the return after an odd week.
-MIN_CHANGE = 0.3
+# Two and a half times what was expected is a spike, and less than two thirds of it a drop.
+SPIKE_FACTOR = 2.5
+DROP_FACTOR = 0.63
+# So much of it must have come since the week before: a new level is found once, and not until the line has followed.
+STEP_FACTOR = 0.8
+# Chance of a false drop or spike. Credits follow the requests, so they need more.
+VOLUME_LEVELS = {"requests": 0.005, "credits": 0.002}
+# A drop of requests is critical if about half is gone, and if chance is this small.
+CRITICAL_DROP_FACTOR = 0.55
+CRITICAL_P_VALUE = 0.001
+# A slide is a fall over so many weeks, of at least this share in most of them.
+SLIDE_WEEKS = 4
+SLIDE_FALL = 0.07
+SLIDE_LEVEL = 0.003
 
 
 def find_outage(current: Usage, history: Sequence[Usage]) -> Finding | None:
@@ -27,15 +31,16 @@ def find_outage(current: Usage, history: Sequence[Usage]) -> Finding | None:
     if current.total or not before or max(before[0], median(before)) < MIN_SAMPLES:
         return None
     message = f"No requests at all, after {before[0]:,} the week before and {median(before):,.0f} in a usual week."
-    p_value = _p_value(0, max(before[0], median(before)), MIN_RATIO)
+    p_value = poisson_p_value(0, max(before[0], median(before)))
     return Finding("outage", message, CRITICAL, OVERALL, None, before[0], 0, before[0], 0, p_value)
 
 
 def volume_findings(current: Usage, history: Sequence[Usage]) -> Iterator[Finding]:
-    """Requests and credits against the week before, and against the usual week."""
+    """Requests and credits against what the weeks before lead one to expect, and requests that fall week after week."""
     requests = [week.counts.total for week in (current, *history)]
     if any(requests[1:]):
-        yield from _findings("requests", "Requests", requests, 1.0, requests)
+        steps = list(_step("requests", "Requests", requests, 1.0, requests))
+        yield from steps or _slide(requests)
     # Reports without the figure are left out, but the week before must have it.
     weeks = [week for week in (current, *history) if week.credits_spent is not None]
     credits = [week.credits_spent or 0 for week in weeks]
@@ -43,54 +48,45 @@ def volume_findings(current: Usage, history: Sequence[Usage]) -> Iterator[Findin
         counts = [week.counts for week in weeks]
         images = sum(each.completed if each.settled else each.total for each in counts)
         lot = max(1.0, sum(credits) / images) if images else 1.0
-        yield from _findings("credits", "Credits spent", credits, lot, requests)
+        yield from _step("credits", "Credits spent", credits, lot, requests)
 
 
-def _findings(kind: str, name: str, amounts: Sequence[int], lot: float, requests: Sequence[int]) -> Iterator[Finding]:
-    """A step of an amount that variation does not explain, against the week before or against all weeks.
+def _step(kind: str, name: str, amounts: Sequence[int], lot: float, requests: Sequence[int]) -> Iterator[Finding]:
+    """An amount that is far from what is expected and from the week before.
 
     `amounts` and `requests` are of this week and those before, newest first. One request brings a `lot` on average, and
-    amounts are counted in such lots in a Poisson test.
+    amounts are counted in such lots.
     """
-    (now, previous), usual, score = amounts[:2], median(amounts[1:]), _score(amounts, lot)
-    rose = now > previous
-
-    def moved_from(reference: float, factor: float) -> bool:
-        """Whether, in the direction it took from the week before, the lower is at most `factor` of the higher."""
-        return reference <= factor * now if rose else now <= factor * reference
-
-    if max(now, previous, usual) < MIN_SAMPLES * lot or not moved_from(usual, 1 - MIN_CHANGE):
+    now, previous = amounts[:2]
+    forecast = Forecast.of([amount / lot for amount in amounts[1:]])
+    expected = round(forecast.expected * lot)
+    if max(now, expected) < MIN_SAMPLES * lot:
         return
-    p_value = _p_value(now / lot, previous / lot, MIN_RATIO)
-    is_step = moved_from(previous, 1 / SPIKE_FACTOR if rose else DROP_FACTOR) and p_value <= SIGNIFICANCE_LEVEL
-    if not is_step and abs(score or 0) >= significance.ROBUST_SCORE_LIMIT:
-        p_value = _p_value(now / lot, usual / lot, 1 - VARIATION)
-        # A smaller step is needed here too, so that a new level is found once, and not until the median follows.
-        is_step = moved_from(previous, 1 - VARIATION) and p_value <= SIGNIFICANCE_LEVEL
-    if is_step:
-        times = f", {now / previous:.2g} times as many" if previous else ""
-        change = f"{'rose' if rose else 'fell'} to {now:,} from {previous:,} the week before{times}"
-        message = f"{name} {change}; a usual week has {usual:,.0f}."
-        is_halved = kind == "requests" and not rose and now <= DROP_FACTOR * min(previous, usual)
-        place = f"{kind}_{'spike' if rose else 'drop'}", message, CRITICAL if is_halved else WARNING, OVERALL, None
-        yield Finding(*place, previous, now, requests[1], requests[0], p_value, score)
+    if rose := now > expected:
+        is_large = now >= SPIKE_FACTOR * expected and previous <= STEP_FACTOR * now
+    else:
+        is_large = now <= DROP_FACTOR * expected and now <= STEP_FACTOR * previous
+    p_value = forecast.p_beyond(now / lot, poisson_p_value(round(now / lot), forecast.expected)) if is_large else 1.0
+    if p_value > VOLUME_LEVELS[kind]:
+        return
+    is_halved = kind == "requests" and not rose and now <= CRITICAL_DROP_FACTOR * expected
+    message = (
+        f"{name} {'rose' if rose else 'fell'} to {now:,} from {previous:,} the week before; about {expected:,} were "
+        "to be expected."
+    )
+    severity = CRITICAL if is_halved and p_value <= CRITICAL_P_VALUE else WARNING
+    place = f"{kind}_{'spike' if rose else 'drop'}", message, severity, OVERALL, None
+    yield Finding(*place, expected, now, requests[1], requests[0], p_value)
 
 
-def _p_value(now: float, before: float, min_ratio: float) -> float:
-    """Chance of so large a difference, either way, if the true ratio is no further from 1 than that given."""
-    low, high = sorted((round(now), round(before)))
-    return fall_p_value(low, high, min_ratio)
-
-
-def _score(amounts: Sequence[int], lot: float) -> float | None:
-    """The robust score of the logarithm, so that half and double are equally far; None if history is too short.
-
-    The minimum scale is a uniform variation's standard deviation (its half-width over the root of 3) with a Poisson
-    count's on top: the variance of the logarithm of a count is about one over its mean (the delta method).
-    """
-    if len(amounts) - 1 < significance.ROBUST_SCORE_WEEKS:
-        return None
-    min_scale = math.sqrt(VARIATION**2 / 3 + lot / max(median(amounts[1:]), lot))
-    # Half a request more gives zero a logarithm.
-    logs = [math.log(amount / lot + 0.5) for amount in amounts]
-    return significance.robust_score(logs[0], logs[1:], min_scale)
+def _slide(requests: Sequence[int]) -> Iterator[Finding]:
+    """Requests that fell week after week, each time too little to be a drop."""
+    recent = requests[: SLIDE_WEEKS + 1]
+    steady = median(1 - newer / older if older else 0.0 for newer, older in pairwise(recent))
+    if len(recent) <= SLIDE_WEEKS or recent[-1] < MIN_SAMPLES or steady < SLIDE_FALL:
+        return
+    fall, p_value = p_of_fall(recent)
+    if p_value <= SLIDE_LEVEL:
+        now, first = recent[0], recent[-1]
+        message = f"Requests slid by about {fall:.0%} a week for {SLIDE_WEEKS} weeks, from {first:,} to {now:,}."
+        yield Finding("requests_slide", message, WARNING, OVERALL, None, first, now, first, now, p_value)
