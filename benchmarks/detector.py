@@ -56,7 +56,7 @@ OWN_SPREAD = math.sqrt(1 + sum(1 / len(NAMES[dimension]) for dimension in ("styl
 # Each scenario's trials are cut in parts that are shared out among the workers.
 WORKERS, PARTS = 2, 4
 # From this mean on, a Poisson count is drawn as a rounded normal one.
-LARGE_MEAN = 40
+LARGE_MEAN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +104,30 @@ class World:
         failing = {name: 1.0 if self._is_shared else self._factor(spread / OWN_SPREAD) for name in names}
         failing[FAILING] *= fail_factor
         weights = [math.prod(liking[name] for name in cell) for cell in CELLS]
-        cells = {}
+        mean_of_one = volume / sum(weights)
+        tallies = {name: [0, 0] for name in names}
         for cell, weight in zip(CELLS, weights, strict=True):
-            mean = volume * weight / sum(weights)
             chance = min(0.95, rate * shared * math.prod(failing[name] for name in cell))
-            completed, failed = poisson(rng, mean * (1 - chance)), poisson(rng, mean * chance)
-            cells[cell] = Counts(completed + failed, completed, failed)
-        return self._usage(cells)
+            completed = poisson(rng, mean_of_one * weight * (1 - chance))
+            failed = poisson(rng, mean_of_one * weight * chance)
+            for name in cell:
+                tallies[name][0] += completed
+                tallies[name][1] += failed
+        return self._usage({name: Counts(sum(tally), *tally) for name, tally in tallies.items() if sum(tally)})
 
     def _factor(self, spread: float) -> float:
         return math.exp(spread * self._rng.gauss())
 
-    def _usage(self, cells: Mapping[tuple[str, ...], Counts]) -> Usage:
-        by: dict[str, dict[str, Counts]] = {dimension: {} for dimension in DIMENSIONS}
-        for cell, counts in cells.items():
-            if counts.total:
-                for options, name in zip(by.values(), cell, strict=True):
-                    options[name] = options.get(name, Counts()) + counts
+    def _usage(self, counts: Mapping[str, Counts]) -> Usage:
+        by = {
+            dimension: {name: counts[name] for name in NAMES[dimension] if name in counts} for dimension in DIMENSIONS
+        }
         whole = sum(by["model"].values(), Counts())
         return Usage(
             total=whole.total,
             completed=whole.completed,
             failed=whole.failed,
-            credits_spent=sum(CREDITS[name] * counts.completed for name, counts in by["size"].items()),
+            credits_spent=sum(CREDITS[name] * each.completed for name, each in by["size"].items()),
             by=by,
             median_seconds=quantile_seconds(self._rng, whole.settled, 0.5),
             p95_seconds=quantile_seconds(self._rng, whole.settled, 0.95),

@@ -1,7 +1,6 @@
 """The statistics against exact arithmetic, and the properties that their corrections promise."""
 
 import math
-from fractions import Fraction
 from itertools import product
 
 import pytest
@@ -40,14 +39,28 @@ def exact_fisher(hits: int, trials: int, hits_before: int, trials_before: int) -
     return ways / math.comb(everything, trials)
 
 
-@pytest.mark.parametrize("min_ratio", [Fraction(1), Fraction(2, 3)])
-def test_the_test_of_two_counts_agrees_with_exact_arithmetic(min_ratio: Fraction) -> None:
-    """Every pair of small counts."""
-    share = min_ratio / (1 + min_ratio)
-    for low, high in product(range(16), range(16)):
-        n = low + high
-        expected = sum(math.comb(n, x) * share**x * (1 - share) ** (n - x) for x in range(low + 1))
-        assert significance.fall_p_value(low, high, float(min_ratio)) == pytest.approx(float(expected), rel=1e-11)
+@pytest.mark.parametrize("mean", [0.5, 3.0, 40.0])
+def test_the_poisson_test_agrees_with_the_sum_of_its_chances(mean: float) -> None:
+    """On the side of its mean on which a count lies."""
+    chances = [math.exp(x * math.log(mean) - mean - math.lgamma(x + 1)) for x in range(200)]
+    for count in range(80):
+        expected = sum(chances[count:]) if count > mean else sum(chances[: count + 1])
+        assert significance.poisson_p_value(count, mean) == pytest.approx(expected, rel=1e-9)
+    assert significance.poisson_p_value(0, 5_000) == 0
+
+
+@pytest.mark.parametrize(
+    ("score", "freedom", "expected"),
+    [(0.0, 5, 0.5), (2.353363, 3, 0.05), (-2.353363, 3, 0.95), (3.499483, 7, 0.005), (4.024701, 11, 0.001)],
+)
+def test_students_tail_agrees_with_its_table(score: float, freedom: float, expected: float) -> None:
+    """Quantiles as printed in tables of the distribution."""
+    assert significance.student_tail(score, freedom) == pytest.approx(expected, rel=0.02)
+
+
+def test_students_tail_is_the_normal_one_for_many_degrees_of_freedom() -> None:
+    """Three standard deviations."""
+    assert significance.student_tail(3, 1e12) == pytest.approx(math.erfc(3 / math.sqrt(2)) / 2, rel=1e-3)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
