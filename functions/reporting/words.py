@@ -21,7 +21,7 @@ REASONS = {
     documents.TIMED_OUT: "The picture took too long",
     documents.PROVIDER_FAILED: "The provider failed",
     documents.GENERATION_FAILED: "The picture could not be made",
-    "STORAGE_FAILED": "The picture could not be kept",
+    documents.STORAGE_FAILED: "The picture could not be kept",
     documents.LEASE_EXPIRED: "It broke off before it was done",
     documents.ACCOUNT_DELETED: "The account was deleted",
 }
