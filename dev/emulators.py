@@ -99,7 +99,7 @@ class EmulatorRun:
         only = ",".join(name for name in (*OPTIONAL, *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
         command += ["--import", str(self.data), *options]
-        # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
+        # The CLI sets no more than GCLOUD_PROJECT, which the libraries read last, and gives a function 30 s to load.
         told = {
             "FUNCTIONS_EMULATOR": "true",
             "GOOGLE_CLOUD_PROJECT": self.project,

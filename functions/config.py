@@ -35,7 +35,7 @@ MAX_PENDING_PER_USER = IntParam(
 MODEL_A = StringParam(
     "MODEL_A", default="simulated", description="What runs model-a: simulated, gemini:<model> or openai:<model>"
 )
-MODEL_B = StringParam("MODEL_B", default="simulated", description="What runs model-b, likewise")
+MODEL_B = StringParam("MODEL_B", default="simulated", description="What runs model-b: the same choices")
 STORAGE_BUCKET = StringParam(
     "STORAGE_BUCKET", default="", description="Bucket that real models' pictures are kept in; or nothing: the project's"
 )
