@@ -206,7 +206,7 @@ def _in_flight_violations(in_flight: Document, requests: Sequence[Document]) -> 
     yield from (f"{in_flight.path}: {id} is not pending" for id in leases if id not in pending)
     for request_id, lease in pending.items():
         if _differ(leases.get(request_id), lease):
-            yield f"{in_flight.path}: {request_id} is pending and has not its lease here"
+            yield f"{in_flight.path}: {request_id} is pending but has no lease here"
 
 
 def _differ(one: Any, other: Any) -> bool:
