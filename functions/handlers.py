@@ -6,7 +6,6 @@ Every answer other than 200 is an ApiError that the handler raises; api/operatio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import logs
 from calls import Call, Ok, Png, Text
 from credits import keys
 from credits.grants import Grants
-from credits.history import History, OpenAccount
+from credits.history import History
 from credits.ledger import Ledger
 from credits.orders import Order
 from credits.reservations import Completed, Purchase, Refunded, Reservation
@@ -25,7 +24,6 @@ from errors import (
     GenerationFailed,
     ReportNotFound,
     Unavailable,
-    UserNotFound,
 )
 from images import simulated
 from images.catalog import CatalogCache
@@ -53,7 +51,6 @@ class Services:
     grants: Grants
     revocations: Revocations
     history: History
-    open_account: Callable[[str, int, Deadline], None]
     models: Mapping[str, ImageModel]
     pictures: Pictures
     new_id: Callable[[], str]
@@ -80,7 +77,7 @@ def _buy(order: requests.GenerationOrder, key: str, call: Call, services: Servic
         raise Unavailable("The request took too long to arrive or to be checked. Nothing was bought. Try again.")
     # `price` may be an error. Only a new purchase raises it: a replay needs no price.
     price = _price(order, image_deadline, services)
-    signup_credits = services.signup_credits if _is_own(order.user_id, call) else 0
+    signup_credits = _signup_credits(order.user_id, call, services)
     outcome = services.ledger.reserve(_purchase(order), key, price, signup_credits, image_deadline)
     if isinstance(outcome, Refunded):
         raise GenerationFailed(outcome.cost_credits, outcome.request_id, outcome.failure, is_replay=True)
@@ -135,15 +132,9 @@ def quote_generation(order: requests.QuoteOrder, call: Call, services: Services)
     price = _price(order, call.deadline, services)
     if isinstance(price, ApiError):
         raise price
-    balance_credits = services.history.balance(order.user_id, call.deadline)
-    if balance_credits is None:
-        # The balance with which the first purchase would open the account.
-        balance_credits = (services.signup_credits or None) if _is_own(order.user_id, call) else None
-        if balance_credits and services.history.has_entries(order.user_id, call.deadline):
-            # The account was deleted, or another call has just opened it.
-            balance_credits = services.history.balance(order.user_id, call.deadline)
-    if balance_credits is None:
-        raise UserNotFound()
+    balance_credits = services.history.balance(
+        order.user_id, _signup_credits(order.user_id, call, services), call.deadline
+    )
     return Ok(
         replies.QuoteReply(required_credits=price, current_credits=balance_credits, covered=balance_credits >= price)
     )
@@ -181,22 +172,22 @@ def list_generation_requests(query: requests.GenerationsQuery, call: Call, servi
         query.status,
         query.page_size,
         query.after_id,
-        _account_opener(query, call, services),
+        _signup_credits(query.user_id, call, services),
         call.deadline,
     )
-    found = [replies.Generation.model_validate(generation) for generation in page.generations]
+    found = [replies.Generation.model_validate(generation) for generation in page.found]
     return Ok(replies.GenerationsReply(generation_requests=found, next_page_token=page_token(page.last_id)))
 
 
 def get_user_credits(query: requests.CreditsQuery, call: Call, services: Services) -> Ok:
     """Gives a user's balance and a page of the ledger, newest first."""
     statement = services.history.statement(
-        query.user_id, query.page_size, query.after_id, _account_opener(query, call, services), call.deadline
+        query.user_id, query.page_size, query.after_id, _signup_credits(query.user_id, call, services), call.deadline
     )
     return Ok(
         replies.CreditsReply(
             current_credits=statement.balance_credits,
-            transactions=[replies.Transaction.model_validate(entry) for entry in statement.entries],
+            transactions=[replies.Transaction.model_validate(entry) for entry in statement.found],
             next_page_token=page_token(statement.last_id),
         )
     )
@@ -297,16 +288,9 @@ def _shown(report: "Report", query: requests.MakeReportQuery, services: Services
     return Ok(report_reply(report.id, report.fields))
 
 
-def _is_own(user_id: str, call: Call) -> bool:
-    """Whether the call is the user's own: only such a call opens an account, not an admin's."""
-    return call.caller.user_id == user_id
-
-
-def _account_opener(query: requests.CreditsQuery, call: Call, services: Services) -> OpenAccount | None:
-    """Opens a new user's account; None if this call must not do that."""
-    if not services.signup_credits or not _is_own(query.user_id, call):
-        return None
-    return partial(services.open_account, query.user_id, services.signup_credits, call.deadline)
+def _signup_credits(user_id: str, call: Call, services: Services) -> int:
+    """With how many credits this call opens a new user's account: only a user's own call does, not an admin's."""
+    return services.signup_credits if call.caller.user_id == user_id else 0
 
 
 def _order(order: requests.CreditsOrder, call: Call) -> Order:

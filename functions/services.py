@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import store
 from ai_simulator import SimulatedModel
 from config import Settings
-from credits.accounts import open_account
 from credits.grants import Grants
 from credits.history import History
 from credits.ledger import Ledger
@@ -71,7 +70,6 @@ def build(
         grants=Grants(firestore, new_id),
         revocations=Revocations(firestore, new_id),
         history=History(firestore),
-        open_account=partial(open_account, firestore),
         models=models,
         pictures=Pictures(firestore, files),
         new_id=new_id,

@@ -6,29 +6,22 @@ moment. New documents come before that document, so the pages after it stay the 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from credits import accounts, documents
 from credits.documents import Entry, Generation
 from errors import GenerationNotFound, InvalidRequest
 from store import NO_DEADLINE, Deadline, Document, Query, Store
 
-OpenAccount = Callable[[], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """A balance and one page of its ledger, newest first; `last_id` is None on the last page."""
+class UserPage(Generic[T]):
+    """A user's balance, and one page of entries or requests, newest first; `last_id` is None on the last page."""
 
     balance_credits: int
-    entries: Sequence[Entry]
-    last_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationPage:
-    """One page of a user's requests, newest first; `last_id` is None on the last page."""
-
-    generations: Sequence[Generation]
+    found: Sequence[T]
     last_id: str | None
 
 
@@ -38,34 +31,37 @@ class History:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def balance(self, user_id: str, deadline: Deadline = NO_DEADLINE) -> int | None:
-        """The balance in credits, None if the user does not exist; one round trip.
+    def balance(self, user_id: str, signup_credits: int = 0, deadline: Deadline = NO_DEADLINE) -> int:
+        """The balance in credits; for a new user the sign-up credits, although nothing is opened yet.
 
         Raises:
-            BrokenDocument: it is not an integer of at least 0.
+            UserNotFound: the user does not exist, and this call has no sign-up credits or the account was deleted.
+            BrokenDocument: the balance is not an integer of at least 0.
         """
-        user = self._store.read_one(documents.user_path(user_id), deadline)
-        return None if user.data is None else documents.balance(user)
-
-    def has_entries(self, user_id: str, deadline: Deadline = NO_DEADLINE) -> bool:
-        """Whether the user has any ledger entry; one round trip."""
-        return bool(self._store.query(accounts.history_query(user_id), deadline))
+        path = documents.user_path(user_id)
+        user = self._store.read_one(path, deadline)
+        if user.data is None and signup_credits:
+            if not self._store.query(accounts.history_query(user_id), deadline):
+                return signup_credits
+            # The account was deleted, or another call has just opened it.
+            user = self._store.read_one(path, deadline)
+        return documents.balance(user)
 
     def statement(
         self,
         user_id: str,
         page_size: int,
         after_id: str | None = None,
-        open_account: OpenAccount | None = None,
+        signup_credits: int = 0,
         deadline: Deadline = NO_DEADLINE,
-    ) -> Statement:
+    ) -> UserPage[Entry]:
         """The balance and a page of the ledger, newest first, as of one moment.
 
         Args:
             user_id: the ledger's user.
             page_size: how many entries at most.
             after_id: the last entry of the previous page.
-            open_account: called if the user does not exist; None if this call must not open an account.
+            signup_credits: above 0, a new user's account is opened with so many.
             deadline: gives up then.
 
         Raises:
@@ -75,8 +71,7 @@ class History:
         """
         entries = Query(documents.entries_path(user_id), order_by="timestamp", descending=True)
         after_path = documents.entry_path(user_id, after_id) if after_id else None
-        page = self._page(user_id, entries, page_size, after_path, open_account, deadline)
-        return Statement(page.balance_credits, documents.readable(page.found, documents.entry), page.last_id)
+        return self._page(user_id, entries, documents.entry, page_size, after_path, signup_credits, deadline)
 
     def generation(self, request_id: str, deadline: Deadline = NO_DEADLINE) -> Generation:
         """One request; one round trip.
@@ -96,9 +91,9 @@ class History:
         status: str | None,
         page_size: int,
         after_id: str | None = None,
-        open_account: OpenAccount | None = None,
+        signup_credits: int = 0,
         deadline: Deadline = NO_DEADLINE,
-    ) -> GenerationPage:
+    ) -> UserPage[Generation]:
         """A page of a user's requests, newest first; of one status, or of all if None.
 
         The arguments are those of `statement`.
@@ -110,23 +105,23 @@ class History:
         wanted = [("userId", "==", user_id), *([("status", "==", status)] if status else [])]
         requests = Query(documents.GENERATION_REQUESTS, where=wanted, order_by="createdAt", descending=True)
         after_path = documents.request_path(after_id) if after_id else None
-        page = self._page(user_id, requests, page_size, after_path, open_account, deadline)
-        return GenerationPage(documents.readable(page.found, documents.generation), page.last_id)
+        return self._page(user_id, requests, documents.generation, page_size, after_path, signup_credits, deadline)
 
     def _page(
         self,
         user_id: str,
         query: Query,
+        reader: Callable[[Document], T],
         page_size: int,
         after_path: str | None,
-        open_account: OpenAccount | None,
+        signup_credits: int,
         deadline: Deadline,
-    ) -> "_UserPage":
+    ) -> UserPage[T]:
         user_path = documents.user_path(user_id)
         paths = [user_path, *([after_path] if after_path else [])]
         read = self._store.read(paths, deadline)
-        if read[user_path].data is None and open_account is not None:
-            open_account()
+        if read[user_path].data is None and signup_credits:
+            accounts.open_account(self._store, user_id, signup_credits, deadline)
             read = self._store.read(paths, deadline)
         user, after = read[user_path], read[after_path] if after_path else None
         balance_credits = documents.balance(user)
@@ -135,14 +130,9 @@ class History:
         # One more than asked for tells whether there is another page.
         found = self._store.query(replace(query, after=after, limit=page_size + 1), deadline, read_time=user.read_time)
         shown = found[:page_size]
-        return _UserPage(balance_credits, shown, shown[-1].id if len(found) > page_size else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _UserPage:
-    balance_credits: int
-    found: Sequence[Document]
-    last_id: str | None
+        return UserPage(
+            balance_credits, documents.readable(shown, reader), shown[-1].id if len(found) > page_size else None
+        )
 
 
 def _belongs(document: Document, user: Document) -> bool:

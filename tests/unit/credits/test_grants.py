@@ -84,7 +84,7 @@ def test_a_grant_opens_a_deleted_account_anew(books: Books) -> None:
     books.store.remove("users/ann")
     books.clock.forward(1)
     assert books.grants.grant(GRANT).balance_after_credits == 25
-    granted, closed, _, _ = books.history.statement("ann", 10).entries
+    granted, closed, _, _ = books.history.statement("ann", 10).found
     assert (closed.type, closed.credits, closed.balance_after, closed.reason) == (
         "revocation",
         7,
@@ -101,7 +101,7 @@ def test_an_account_that_was_deleted_with_nothing_in_it_lost_nothing(books: Book
     books.reserve(price=10)
     books.store.remove("users/ann")
     assert books.grants.grant(GRANT).balance_after_credits == 25
-    assert [entry.type for entry in books.history.statement("ann", 10).entries] == ["grant", "deduction", "grant"]
+    assert [entry.type for entry in books.history.statement("ann", 10).found] == ["grant", "deduction", "grant"]
     assert books.audit.of_user("ann").violations == []
 
 

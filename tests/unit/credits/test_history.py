@@ -1,11 +1,9 @@
 """Reads of a balance, pages of its ledger, generation requests."""
 
-from functools import partial
 from typing import Any
 
 import pytest
 
-from credits.accounts import open_account
 from credits.documents import PROVIDER_FAILED, entries_path, entry_path, request_path
 from credits.reservations import Reservation
 from errors import BrokenDocument, GenerationNotFound, InvalidRequest, Unavailable, UserNotFound
@@ -35,17 +33,17 @@ def test_a_statement_has_the_balance_and_the_newest_entries_first(books: Books) 
     statement = books.history.statement("ann", 10)
     assert statement.balance_credits == 7
     expected = [reservation.request_id for reservation in reversed(reservations)]
-    assert [entry.generation_request_id for entry in statement.entries] == expected
+    assert [entry.generation_request_id for entry in statement.found] == expected
     assert statement.last_id is None
 
 
 def test_pages_cover_the_ledger_once(books: Books) -> None:
     """All pages together have the same entries as one big page; only the last has no next page."""
     bought(books, 6)
-    whole = [entry.id for entry in books.history.statement("ann", 10).entries]
+    whole = [entry.id for entry in books.history.statement("ann", 10).found]
     first = books.history.statement("ann", 3)
     second = books.history.statement("ann", 3, first.last_id)
-    assert [entry.id for entry in (*first.entries, *second.entries)] == whole
+    assert [entry.id for entry in (*first.found, *second.found)] == whole
     assert (len(whole), first.last_id, second.last_id) == (6, whole[2], None)
 
 
@@ -70,8 +68,8 @@ def test_a_page_is_as_of_the_moment_of_its_balance(books: Books) -> None:
 
     books.store.before_rpc = interfere
     statement = books.history.statement("ann", 10)
-    assert (statement.balance_credits, len(statement.entries)) == (9, 1)
-    assert len(books.history.statement("ann", 10).entries) == 2
+    assert (statement.balance_credits, len(statement.found)) == (9, 1)
+    assert len(books.history.statement("ann", 10).found) == 2
 
 
 @pytest.mark.parametrize("fields", [{"credits": float("nan")}, {"type": 5}, {"timestamp": "noon"}])
@@ -83,8 +81,8 @@ def test_a_broken_entry_hides_no_other(
     path = entry_path("ann", f"{second.request_id}-deduction")
     books.change(path, **fields)
     statement = books.history.statement("ann", 10)
-    assert len(statement.entries) == 2
-    assert second.request_id not in [entry.generation_request_id for entry in statement.entries]
+    assert len(statement.found) == 2
+    assert second.request_id not in [entry.generation_request_id for entry in statement.found]
     [line] = capsys.readouterr().err.splitlines()
     assert path in line
     assert any(path in problem for problem in books.audit.of_user("ann").violations)
@@ -95,9 +93,9 @@ def test_a_page_that_ends_with_a_broken_entry_has_a_next_page(books: Books) -> N
     first, second, third = bought(books, 3)
     books.change(entry_path("ann", f"{second.request_id}-deduction"), type="gift")
     page = books.history.statement("ann", 2)
-    assert [entry.generation_request_id for entry in page.entries] == [third.request_id]
+    assert [entry.generation_request_id for entry in page.found] == [third.request_id]
     rest = books.history.statement("ann", 2, page.last_id)
-    assert [entry.generation_request_id for entry in rest.entries] == [first.request_id]
+    assert [entry.generation_request_id for entry in rest.found] == [first.request_id]
 
 
 def test_a_page_starts_after_an_entry_of_the_same_user_only(books: Books) -> None:
@@ -119,7 +117,8 @@ def test_an_unknown_user_has_no_statement(books: Books) -> None:
         books.history.statement("nobody", 10)
     with pytest.raises(UserNotFound):
         books.history.generations("nobody", None, 10)
-    assert books.history.balance("nobody") is None
+    with pytest.raises(UserNotFound):
+        books.history.balance("nobody")
 
 
 def test_a_broken_balance_is_an_error(books: Books) -> None:
@@ -132,25 +131,22 @@ def test_a_broken_balance_is_an_error(books: Books) -> None:
 
 
 def test_reading_opens_the_account_of_a_new_user(books: Books) -> None:
-    """It does so if the call allows it, and never for a user with a balance."""
-    opened: list[str] = []
-
-    def opening(user_id: str) -> None:
-        opened.append(user_id)
-        open_account(books.store, user_id, 5)
-
-    statement = books.history.statement("new", 10, open_account=partial(opening, "new"))
-    assert (statement.balance_credits, [entry.type for entry in statement.entries]) == (5, ["grant"])
-    assert books.history.generations("ann", None, 10, open_account=partial(opening, "ann")).generations == []
-    assert opened == ["new"]
+    """It does so if the call has sign-up credits, and never for a user with a balance."""
+    statement = books.history.statement("new", 10, signup_credits=5)
+    assert (statement.balance_credits, [entry.type for entry in statement.found]) == (5, ["grant"])
+    listed = books.history.generations("ann", None, 10, signup_credits=5)
+    assert (listed.balance_credits, listed.found) == (10, [])
 
 
-def test_a_user_without_any_entry_has_no_history(books: Books) -> None:
-    """This is the difference between a new user and a deleted one."""
-    assert not books.history.has_entries("ann")
+def test_the_balance_of_a_new_user_is_what_the_first_purchase_would_find(books: Books) -> None:
+    """Nothing is opened; a user whose account was deleted is not a new one, and a balance stays what it is."""
+    assert books.history.balance("new", signup_credits=5) == 5
+    assert "users/new" not in books.store.everything()
+    assert books.history.balance("ann", signup_credits=5) == 10
     books.reserve()
     books.store.remove("users/ann")
-    assert books.history.has_entries("ann")
+    with pytest.raises(UserNotFound):
+        books.history.balance("ann", signup_credits=5)
 
 
 def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
@@ -163,7 +159,7 @@ def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
 
     def listed(status: str | None) -> list[str]:
         page = books.history.generations("ann", status, 10)
-        return [generation.generation_request_id for generation in page.generations]
+        return [generation.generation_request_id for generation in page.found]
 
     assert listed(None) == [third.request_id, second.request_id, first.request_id]
     assert listed("completed") == [first.request_id]
@@ -174,10 +170,10 @@ def test_requests_are_listed_newest_first_and_by_status(books: Books) -> None:
 def test_pages_cover_the_requests_once(books: Books) -> None:
     """All pages together have each request once, as with the ledger."""
     bought(books, 5)
-    whole = [found.generation_request_id for found in books.history.generations("ann", None, 10).generations]
+    whole = [found.generation_request_id for found in books.history.generations("ann", None, 10).found]
     first = books.history.generations("ann", None, 3)
     second = books.history.generations("ann", None, 3, first.last_id)
-    found = [generation.generation_request_id for generation in (*first.generations, *second.generations)]
+    found = [generation.generation_request_id for generation in (*first.found, *second.found)]
     assert (found, second.last_id) == (whole, None)
 
 
@@ -187,7 +183,7 @@ def test_a_broken_request_hides_no_other(books: Books, capsys: pytest.CaptureFix
     path = request_path(first.request_id)
     books.change(path, status="done")
     page = books.history.generations("ann", None, 10)
-    assert [found.generation_request_id for found in page.generations] == [second.request_id]
+    assert [found.generation_request_id for found in page.found] == [second.request_id]
     [line] = capsys.readouterr().err.splitlines()
     assert path in line
     with pytest.raises(BrokenDocument):
@@ -208,8 +204,7 @@ def test_a_passed_deadline_reads_nothing(books: Books) -> None:
     sent: list[str] = []
     books.store.before_rpc = sent.append
     for read in (
-        lambda: books.history.balance("ann", expired()),
-        lambda: books.history.has_entries("ann", expired()),
+        lambda: books.history.balance("ann", deadline=expired()),
         lambda: books.history.generation("r1", expired()),
         lambda: books.history.statement("ann", 10, deadline=expired()),
         lambda: books.history.generations("ann", None, 10, deadline=expired()),

@@ -205,7 +205,7 @@ def test_the_first_purchase_opens_the_account_in_the_same_commit(empty: Books, i
     reservation = empty.reserve(key_with_id_before(id_begins_with), signup_credits=SIGNUP)
     assert sent == ["BatchGetDocuments", "RunQuery", "Commit"]
     assert (reservation.balance_after_credits, empty.balance()) == (SIGNUP - 3, SIGNUP - 3)
-    entries = empty.history.statement("ann", 10).entries
+    entries = empty.history.statement("ann", 10).found
     assert [entry.id for entry in entries] == [f"{reservation.request_id}-deduction", "0-signup-ann-grant"]
     assert entries[0].timestamp == entries[1].timestamp
     assert [(entry.type, entry.balance_after) for entry in entries] == [("deduction", SIGNUP - 3), ("grant", SIGNUP)]

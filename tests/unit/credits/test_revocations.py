@@ -43,7 +43,7 @@ def test_nothing_can_be_taken_from_an_empty_balance(books: Books) -> None:
     books.reserve(price=10)
     first = books.revocations.revoke(revocation())
     assert first == Revoked(None, 0, 4, 0, is_replay=False)
-    assert [entry.type for entry in books.history.statement("ann", 10).entries] == ["deduction", "grant"]
+    assert [entry.type for entry in books.history.statement("ann", 10).found] == ["deduction", "grant"]
     books.grants.grant(Order.with_key("key", "ann", 25, "Order 1", "root"))
     assert books.revocations.revoke(revocation()) == Revoked(None, 0, 4, 0, is_replay=True)
     assert books.balance() == 25
