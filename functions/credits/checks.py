@@ -145,7 +145,8 @@ def _record_pairs(entries: Sequence[Document], records: Sequence[Document]) -> I
         yield from _record_violations(record, kind)
         if entry is not None:
             different = [name for name in _ORDER_FIELDS if _differ(record.fields.get(name), entry.fields.get(name))]
-            different += ["type"] * (entry.fields.get("type") != kind)
+            if entry.fields.get("type") != kind:
+                different.append("type")
             yield from (f"{entry.path}: {name} differs from {record.path}" for name in different)
         elif kind == GRANT or record.fields.get("credits") != 0:
             yield f"{record.path}: has no entry {entry_id}"
