@@ -22,7 +22,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -233,37 +233,33 @@ def of_checkout(checkout: Path, seed: int, weeks: int, trials: int) -> list[dict
 
 
 def print_tables(old: Sequence[Mapping[str, float]] | None, new: Sequence[Mapping[str, float]]) -> None:
-    """Three tables. A cell has the old detector's figure and the new one's, if there are two."""
-    rows = list(scenarios())
+    """Two tables of percentages; if there are two detectors, the old one's and then the new one's."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    for at, scenario in enumerate(scenarios()):
+        title, row, column = place(scenario)
+        cell = " → ".join(shown(scenario, figures[at]) for figures in (old, new) if figures)
+        tables.setdefault(title, {}).setdefault(row, {})[column] = cell
+    for title, rows in tables.items():
+        columns = list(next(iter(rows.values())))
+        print(f"\n| {title} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+        for row, cells in rows.items():
+            print(f"| {row} | {' | '.join(cells[column] for column in columns)} |")
 
-    def cell(row: int, name: str) -> str:
-        digits = 1 if rows[row].kinds else 2
-        return " -> ".join(f"{results[row][name]:.{digits}f}" for results in (old, new) if results)
 
-    def print_rows(title: str, columns: Sequence[str], which: Callable[[Scenario], str | None]) -> None:
-        print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-        for at in range(0, len(rows), 2):
-            if name := which(rows[at]):
-                names = ("found",) if rows[at].kinds else ("any", "critical")
-                cells = [cell(row, name) for row in (at, at + 1) for name in names]
-                print(f"| {name} | {' | '.join(cells)} |")
+def place(scenario: Scenario) -> tuple[str, str, str]:
+    """A scenario's table, row and column."""
+    week = ", terrible week" if scenario.has_terrible_week else ""
+    if scenario.kinds and scenario.fail_factor == 1:
+        low, high = scenario.volume_spread
+        name = "slide" if len(scenario.volume_factors) > 1 else "halved"
+        return "volumes spread by", f"{scenario.requests:,}{week}", f"{name}, {low:.0%} to {high:.0%}"
+    name = f"failures x {scenario.fail_factor:g}" if scenario.kinds else "stable"
+    return "rates spread by", f"{name}, {scenario.requests:,}{week}", f"{scenario.rate_spread:.0%}"
 
-    def stable(row: Scenario) -> str | None:
-        return None if row.kinds else f"{row.requests:,}, {row.rate_spread:.0%}"
 
-    def failing(row: Scenario) -> str | None:
-        return f"x {row.fail_factor:g}, {row.requests:,}, {row.rate_spread:.0%}" if row.fail_factor > 1 else None
-
-    def falling(row: Scenario) -> str | None:
-        name = "slide" if len(row.volume_factors) > 1 else "halved"
-        low, high = row.volume_spread
-        return f"{name}, {row.requests:,}, {low:.0%} to {high:.0%}" if row.kinds and row.fail_factor == 1 else None
-
-    both = "any", "critical", "any, terrible week", "critical, terrible week"
-    print_rows("Stable weeks with a finding, in percent", ("requests, spread of rates", *both), stable)
-    found = "found", "found, terrible week"
-    print_rows("A model that fails more is found, in percent", ("failures, requests, spread of rates", *found), failing)
-    print_rows("Fewer requests are found, in percent", ("requests, spread of volumes", *found), falling)
+def shown(scenario: Scenario, figures: Mapping[str, float]) -> str:
+    """How often it is found; in stable weeks how often anything is, and anything critical."""
+    return f"{figures['found']:.0f}" if scenario.kinds else f"{figures['any']:.1f}/{figures['critical']:.1f}"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Usage of a week and of those before it -> findings. Pure.
 
-Every finding must pass two bars: chance hardly explains it (a test), and it is large enough to matter (a minimum
-effect), since in a small week chance does a lot and in a large one trivia is significant.
+Every finding must pass two bars: neither chance nor the weeks' own spread explains it (a test), and it is large enough
+to matter (a minimum effect), since in a small week chance does a lot and in a large one trivia is significant.
 """
 
 from collections.abc import Sequence
