@@ -17,6 +17,8 @@ from reporting.significance import student_tail
 PRIOR_FREEDOM = 8.0
 # A smaller chance is not told apart from this one.
 _LEAST_CHANCE = 1e-300
+# Nor is a share of the variance below this one.
+_LEAST_ADDED = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Dispersion:
             return 1.0
         exact = (distance / NormalDist().inv_cdf(max(chance, _LEAST_CHANCE))) ** 2
         added = self.factor * (counting + weeks) - counting
-        if added <= 0:
+        # Nothing beside chance, which would take a freedom beyond all numbers.
+        if added <= exact * _LEAST_ADDED:
             return chance
         total = exact + added
         return max(chance, student_tail(distance / math.sqrt(total), self.freedom * (total / added) ** 2))

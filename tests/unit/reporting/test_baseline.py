@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reporting.baseline import PRIOR_FREEDOM, Dispersion
@@ -23,6 +23,7 @@ def test_the_dispersion_is_shrunk_while_there_are_few_weeks() -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
+@example(distance=1.0, chance=0.0, counting=0.0, weeks=4.3e-231, squares=0.0)
 @given(distance=SHARES, chance=SHARES, counting=SHARES, weeks=SHARES, squares=st.floats(0, 1_000))
 def test_no_chance_is_below_that_of_counting_alone(
     distance: float, chance: float, counting: float, weeks: float, squares: float
