@@ -1,6 +1,6 @@
 """Prints how long a picture takes to draw, PNG included, and how much memory 500 drawings take.
 
-    PYTHONPATH=functions python -m benchmarks.drawing            from the root; needs no emulator
+    benchmarks/run.sh drawing                                    needs no emulator
     ... --sheet docs/images/styles.webp                          only makes the README's contact sheet
 
 Every color and both models take turns. Times are those of one thread on one core: on the wall, and of the processor,

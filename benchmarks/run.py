@@ -5,9 +5,9 @@ import sys
 from dev import Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
 
-NAMES = ("detector", "floor", "history", "latency", "load", "weekly_report")
+NAMES = ("detector", "drawing", "floor", "history", "latency", "load", "weekly_report")
 # These need none.
-WITHOUT_EMULATORS = ("detector",)
+WITHOUT_EMULATORS = ("detector", "drawing")
 
 
 def main(name: str, *options: str) -> int:
