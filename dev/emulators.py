@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dev import LOGS, ROOT, Problem, environment, settings, supervise
+from dev import LOGS, ROOT, Problem, environment, settings, site, supervise
 from dev.locks import Lock
-from dev.ports import HOST, free_ports, need_free
+from dev.ports import HOST, free_ports, is_taken, need_free
 from dev.readiness import Readiness
 from dev.settings import REFUSED, SECRETS
 from dev.supervise import TICK_SECONDS, Process, write
@@ -22,6 +22,8 @@ from dev.supervise import TICK_SECONDS, Process, write
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
 EMULATORS = ("auth", "functions", "firestore")
+# What a run can do without: the Emulator UI, and the console's page.
+OPTIONAL = ("ui", "hosting")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc", "tasks")
 WEBSOCKET = "Firestore websocket"
@@ -56,7 +58,11 @@ class EmulatorRun:
 
     @property
     def functions_url(self) -> str:
-        return f"http://{self.address('functions')}/{self.project}/{self.settings.get('REGION', 'us-central1')}"
+        return f"http://{self.address('functions')}/{self.project}/{self.region}"
+
+    @property
+    def region(self) -> str:
+        return self.settings.get("REGION", "us-central1")
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -89,7 +95,7 @@ class EmulatorRun:
             Problem: a port is taken.
         """
         work_dir, config_file = ROOT / ".emulator" / self.name, ROOT / f".firebase-{self.name}.json"
-        only = ",".join(name for name in ("ui", *EMULATORS) if name in self.ports)
+        only = ",".join(name for name in (*OPTIONAL, *EMULATORS) if name in self.ports)
         command = [cli, "emulators:start", "--project", self.project, "--config", str(config_file), "--only", only]
         command += ["--import", str(self.data), *options]
         # The CLI sets no more than GCLOUD_PROJECT, which the libraries heed last, and gives a function 30 s to load.
@@ -126,6 +132,8 @@ class EmulatorRun:
             if name != WEBSOCKET:
                 emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
+        urls = [f"http://{self.address(name)}" for name in EMULATORS]
+        config["hosting"] = site.for_run(config["hosting"], self.region, urls)
         emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT
         for codebase in config["functions"]:
@@ -173,19 +181,25 @@ class EmulatorRun:
         return True
 
 
-def start_ports(*, ui: bool) -> dict[str, int]:
-    """The user's ports, from firebase.json."""
+def start_ports(*optional: str) -> dict[str, int]:
+    """The user's ports, from firebase.json; of what is optional, those that are named.
+
+    The console's page takes any port if its own is in use: on macOS, AirPlay listens on 5000.
+    """
     emulators = _firebase_json()["emulators"]
-    return {name: int(emulators[name]["port"]) for name in ((*EMULATORS, "ui") if ui else EMULATORS)}
+    ports = {name: int(emulators[name]["port"]) for name in (*EMULATORS, *optional)}
+    if "hosting" in ports and is_taken(ports["hosting"]):
+        [ports["hosting"]] = free_ports(1)
+    return ports
 
 
-def for_start(*, ui: bool) -> EmulatorRun:
+def for_start(*optional: str) -> EmulatorRun:
     """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
     if both := settings.read(".secret.local").keys() & os.environ.keys():
         raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
     values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}", ".env.local")
     values |= {name: os.environ[name] for name in values if name in os.environ}
-    ports, way_out = start_ports(ui=ui) | _other_ports(), environment.way_out()
+    ports, way_out = start_ports(*optional) | _other_ports(), environment.way_out()
     return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, ports, values, way_out=way_out)
 
 

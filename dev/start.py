@@ -20,10 +20,12 @@ def main(*options: str) -> int:
     try:
         with supervising():
             # Before installing anything, so that nobody waits for minutes to learn it.
-            need_free(emulators.start_ports(ui=False))
+            need_free(emulators.start_ports())
             cli = toolchain.prepare()
-            emulators.for_start(ui=False).check_settings()
-            is_well = serve(emulators.for_start(ui=toolchain.has_ui(cli)), cli, export="--export" in options)
+            emulators.for_start().check_settings()
+            can_have = {"ui": toolchain.has_ui(cli), "hosting": toolchain.has_site()}
+            run = emulators.for_start(*(name for name, can in can_have.items() if can))
+            is_well = serve(run, cli, export="--export" in options)
     except Problem as problem:
         say(str(problem))
         return 1
@@ -68,7 +70,9 @@ def welcome(run: EmulatorRun, *, export: bool) -> str:
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
     hint = "".join(f"{line}\n" for line in hints(run.settings))
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
+    page = f"http://{run.address('hosting')}   one click to sign in, one to buy" if "hosting" in run.ports else "off"
     return f"""
+Console    {page}
 Functions  {url}
 Firestore  {run.address("firestore")}
 Auth       http://{run.address("auth")}

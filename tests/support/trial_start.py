@@ -15,10 +15,12 @@ from dev.supervise import say, supervising
 
 def main(data: str, *options: str) -> int:
     with supervising():
-        own = dict(zip(emulators.EMULATORS, free_ports(len(emulators.EMULATORS)), strict=True))
-        users = emulators.for_start(ui=False)
+        names = (*emulators.EMULATORS, "hosting")
+        own = dict(zip(names, free_ports(len(names)), strict=True))
+        users = emulators.for_start("hosting")
         run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
         cli = toolchain.prepare()
+        toolchain.need_site()
         run.check_settings()
         return 0 if start.serve(run, cli, export="--export" in options) else 1
 
