@@ -1,0 +1,61 @@
+// The buyer's page: create a picture, own pictures, credit history.
+
+import { read } from "./api.js";
+import { openStudio } from "./create.js";
+import { find, say } from "./dom.js";
+import { showEntries } from "./entries.js";
+import { entriesOf, followBalance, picturesOf } from "./live.js";
+import { showPictures } from "./pictures.js";
+import { follow } from "./session.js";
+import { number } from "./words.js";
+
+let stops = [];
+
+follow({
+  enter(user) {
+    const studio = openStudio(user.uid);
+    const gallery = showPictures(picturesOf(user.uid), { show: studio.show, buyAgain: studio.fill, fail: lost });
+    const entries = showEntries(entriesOf(user.uid), lost);
+    const balance = followBalance(user.uid, {
+      next(credits, isConnected) {
+        find("#balance").textContent = number(credits ?? 0);
+        studio.setBalance(credits ?? 0);
+        say(find("#connection"), isConnected ? "" : "Connecting … What you see may be a moment old.");
+      },
+      fail: lost,
+    });
+    stops = [studio.close, gallery, entries, balance];
+    // A new user's first call opens the account, with its first credits if the shop gives any.
+    read("getUserCredits", { pageSize: 1 }).catch(() => {});
+  },
+  leave() {
+    stops.forEach((stop) => stop());
+    stops = [];
+  },
+});
+
+function lost() {
+  say(find("#connection"), "This page does not follow your account any more. Reload it.");
+}
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+
+function select(tab) {
+  for (const each of tabs) {
+    const isIt = each === tab;
+    each.setAttribute("aria-selected", String(isIt));
+    each.tabIndex = isIt ? 0 : -1;
+    find(`#${each.getAttribute("aria-controls")}`).hidden = !isIt;
+  }
+}
+
+for (const [index, tab] of tabs.entries()) {
+  tab.addEventListener("click", () => select(tab));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = tabs[(index + step + tabs.length) % tabs.length];
+    select(next);
+    next.focus();
+  });
+}
