@@ -7,6 +7,7 @@ import { showEntries } from "./entries.js";
 import { entriesOf, followBalance, picturesOf } from "./live.js";
 import { showPictures } from "./pictures.js";
 import { follow } from "./session.js";
+import { linkTabs } from "./tabs.js";
 import { number } from "./words.js";
 
 let stops = [];
@@ -38,24 +39,4 @@ function lost() {
   say(find("#connection"), "This page does not follow your account any more. Reload it.");
 }
 
-const tabs = [...document.querySelectorAll("[role=tab]")];
-
-function select(tab) {
-  for (const each of tabs) {
-    const isIt = each === tab;
-    each.setAttribute("aria-selected", String(isIt));
-    each.tabIndex = isIt ? 0 : -1;
-    find(`#${each.getAttribute("aria-controls")}`).hidden = !isIt;
-  }
-}
-
-for (const [index, tab] of tabs.entries()) {
-  tab.addEventListener("click", () => select(tab));
-  tab.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = tabs[(index + step + tabs.length) % tabs.length];
-    select(next);
-    next.focus();
-  });
-}
+linkTabs();
