@@ -15,6 +15,13 @@ from dev import ROOT, Problem
 VENDOR = ROOT / "hosting" / "public" / "vendor"
 FIREBASE_VERSION, SWAGGER_VERSION = "12.19.0", "5.35.0"
 CDN = f"https://www.gstatic.com/firebasejs/{FIREBASE_VERSION}/"
+# What a library of this version asks of other hosts, and what it asks instead.
+ELSEWHERE = {
+    CDN.encode(): b"./",
+    b'(g||"//www.google.com/images/cleardot.gif"),f.location&&"http"==f.location.protocol||kc(g,"https")': (
+        b'("/icon.svg")'
+    ),
+}
 POLICY = "Content-Security-Policy"
 
 
@@ -31,12 +38,11 @@ class Library:
     def name(self) -> str:
         return f"{self.package}-{self.version}"
 
-    @property
-    def is_here(self) -> bool:
-        return (VENDOR / self.name).is_dir()
+    def is_in(self, vendor: Path) -> bool:
+        return (vendor / self.name).is_dir()
 
-    def unpack(self, tarball: Path) -> None:
-        """Puts the files into their place, all or none.
+    def unpack(self, tarball: Path, vendor: Path) -> None:
+        """Puts the files into a folder of their own in `vendor`, all or none, and removes older versions.
 
         Raises:
             Problem: it is not the tarball that was chosen.
@@ -46,9 +52,8 @@ class Library:
             raise Problem(
                 f"{self.name} from the npm registry is not the file that dev/site.py names. Nothing was used."
             )
-        target = VENDOR / self.name
         # Hosting serves and deploys no file in a folder whose name begins with a dot.
-        partial = VENDOR / f".{self.name}"
+        partial = vendor / f".{self.name}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         with tarfile.open(tarball) as archive:
@@ -56,14 +61,16 @@ class Library:
                 member = archive.extractfile(f"package/{file}")
                 assert member is not None
                 (partial / file).write_bytes(local(member.read()))
-        for older in VENDOR.glob(f"{self.package}-[0-9]*"):
+        for older in vendor.glob(f"{self.package}-[0-9]*"):
             shutil.rmtree(older)
-        partial.rename(target)
+        partial.rename(vendor / self.name)
 
 
 def local(source: bytes) -> bytes:
-    """The SDK's file, which loads its other files from beside itself and not from its CDN."""
-    return source.replace(CDN.encode(), b"./")
+    """The file as it asks no other host: for its other files, or whether there is a network."""
+    for elsewhere, here in ELSEWHERE.items():
+        source = source.replace(elsewhere, here)
+    return source
 
 
 LIBRARIES = (

@@ -70,15 +70,14 @@ def welcome(run: EmulatorRun, *, export: bool) -> str:
     body = '{"userId":"testUser1","model":"model-a","style":"realistic","color":"vibrant","size":"512x512"}'
     hint = "".join(f"{line}\n" for line in hints(run.settings))
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
-    page = f"http://{run.address('hosting')}   one click to sign in, one to buy" if "hosting" in run.ports else "off"
     return f"""
-Console    {page}
+Console    {f"http://{run.address('hosting')}" if "hosting" in run.ports else "off"}
 Functions  {url}
 Firestore  {run.address("firestore")}
 Auth       http://{run.address("auth")}
 UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
 
-{hint}Try:
+{hint}Open the console in a browser: one click signs in, one buys. Or try:
   curl '{url}/getUserCredits?userId=testUser1'
   curl -X POST '{url}/createGenerationRequest' -H 'Content-Type: application/json' \\
     -d '{body}'

@@ -70,7 +70,7 @@ def need_site() -> None:
     """
     with _locked():
         for library in site.LIBRARIES:
-            if not library.is_here:
+            if not library.is_in(site.VENDOR):
                 _fetch(library)
 
 
@@ -92,7 +92,7 @@ def _fetch(library: site.Library) -> None:
     npm = [*_npm(), "pack", "--prefer-offline", f"{library.package}@{library.version}", "--pack-destination"]
     _install(f"{library.package} for the console's page", [*npm, str(folder)], limit_seconds=FETCH_SECONDS)
     [tarball] = folder.glob("*.tgz")
-    library.unpack(tarball)
+    library.unpack(tarball, site.VENDOR)
     shutil.rmtree(folder)
 
 

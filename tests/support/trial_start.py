@@ -15,12 +15,12 @@ from dev.supervise import say, supervising
 
 def main(data: str, *options: str) -> int:
     with supervising():
-        names = (*emulators.EMULATORS, "hosting")
+        optional = ("hosting",) if toolchain.has_site() else ()
+        names = (*emulators.EMULATORS, *optional)
         own = dict(zip(names, free_ports(len(names)), strict=True))
-        users = emulators.for_start("hosting")
+        users = emulators.for_start(*optional)
         run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
         cli = toolchain.prepare()
-        toolchain.need_site()
         run.check_settings()
         return 0 if start.serve(run, cli, export="--export" in options) else 1
 
