@@ -24,14 +24,14 @@ export function openStudio(userId) {
   clear();
   loadCatalog(state);
   listen(form, "input", () => showPrice(state));
-  listen(form, "submit", once(buy, () => isAffordable(state) && attempt(orders.send(order(userId)), order(userId))));
+  listen(form, "submit", once(buy, () => isAffordable(state) && purchase(order(userId))));
   listen(askAgain, "click", once(askAgain, resume));
   resume();
 
+  const purchase = (body) => attempt(orders.send(body), body);
+
   async function attempt(answer, body) {
     wait(body);
-    say(result, "");
-    askAgain.hidden = true;
     try {
       const bought = await answer;
       if (!state.isOpen) return;

@@ -11,5 +11,6 @@ SwaggerUIBundle({
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
   supportedSubmitMethods: [],
-  deepLinking: true,
+  // This page has a main part already.
+  onComplete: () => document.querySelector("#reference main")?.setAttribute("role", "group"),
 });

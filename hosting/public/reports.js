@@ -81,10 +81,10 @@ async function show(reportId) {
 // set here, one by one.
 async function fill(html) {
   const styles = [];
-  const unstyled = html.replace(/<style>([^]*?)<\/style>/g, (_, style) => styles.push(style) && "");
+  const unstyled = html
+    .replace(/<style>([^]*?)<\/style>/g, (_, style) => styles.push(style) && "")
+    .replace(/<[a-z][^>]*>/gi, (tag) => tag.replaceAll(' style="', ' data-style="'));
   const source = new DOMParser().parseFromString(unstyled, "text/html");
-  const styled = [...source.body.querySelectorAll("[style]")].map((node) => [node, node.getAttribute("style")]);
-  styled.forEach(([node]) => node.removeAttribute("style"));
   frame.hidden = false;
   await new Promise((resolve) => {
     frame.addEventListener("load", resolve, { once: true });
@@ -95,7 +95,7 @@ async function fill(html) {
   sheet.replaceSync(styles.join("\n"));
   page.adoptedStyleSheets = [sheet];
   page.body.replaceChildren(...source.body.childNodes);
-  styled.forEach(([node, style]) => (node.style.cssText = style));
+  page.querySelectorAll("[data-style]").forEach((node) => (node.style.cssText = node.dataset.style));
   page.addEventListener("click", openLinked);
   const fit = () => (frame.style.height = `${page.body.offsetHeight}px`);
   new ResizeObserver(fit).observe(page.body);
