@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("--database", default=DEFAULT_DATABASE, help="the Firestore database's id, if it has a name")
     parser.add_argument("--file", type=Path, default=SEED, help="what to load (default: scripts/seed.json)")
     parser.add_argument("--users", action="store_true", help="also create the users with their opening balances")
-    parser.add_argument("--accounts", action="store_true", help="also create the accounts of users and admins in the Auth emulator")
+    parser.add_argument(
+        "--accounts", action="store_true", help="also create the accounts of users and admins in the Auth emulator"
+    )
     options = parser.parse_args()
     if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
