@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dev import LOGS, ROOT, Problem, environment, settings, supervise
+from dev import LOGS, ROOT, Problem, environment, settings, site, supervise
 from dev.locks import Lock
-from dev.ports import HOST, free_ports, need_free
+from dev.ports import HOST, free_ports, is_taken, need_free
 from dev.readiness import Readiness
 from dev.settings import REFUSED, SECRETS
 from dev.supervise import TICK_SECONDS, Process, write
@@ -22,8 +22,8 @@ from dev.supervise import TICK_SECONDS, Process, write
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
 EMULATORS = ("auth", "functions", "firestore")
-# Only where they are wanted and can be had.
-OPTIONAL = ("ui", "storage")
+# What a run can do without: the Emulator UI, the Storage emulator, and the console's page.
+OPTIONAL = ("ui", "storage", "hosting")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc", "tasks")
 WEBSOCKET = "Firestore websocket"
@@ -58,7 +58,11 @@ class EmulatorRun:
 
     @property
     def functions_url(self) -> str:
-        return f"http://{self.address('functions')}/{self.project}/{self.settings.get('REGION', 'us-central1')}"
+        return f"http://{self.address('functions')}/{self.project}/{self.region}"
+
+    @property
+    def region(self) -> str:
+        return self.settings.get("REGION", "us-central1")
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -133,6 +137,8 @@ class EmulatorRun:
             if name != WEBSOCKET:
                 emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
+        urls = [f"http://{self.address(name)}" for name in EMULATORS]
+        config["hosting"] = site.for_run(config["hosting"], self.region, urls)
         emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT
         for codebase in config["functions"]:
@@ -181,16 +187,19 @@ class EmulatorRun:
 
 
 def start_ports(*optional: str) -> dict[str, int]:
-    """The user's ports, from firebase.json."""
+    """The user's ports, from firebase.json; of what is optional, those that are named.
+
+    The console's page takes any port if its own is in use: on macOS, AirPlay listens on 5000.
+    """
     emulators = _firebase_json()["emulators"]
-    return {name: int(emulators[name]["port"]) for name in (*EMULATORS, *optional)}
+    ports = {name: int(emulators[name]["port"]) for name in (*EMULATORS, *optional)}
+    if "hosting" in ports and is_taken(ports["hosting"]):
+        [ports["hosting"]] = free_ports(1)
+    return ports
 
 
 def for_start(*optional: str) -> EmulatorRun:
-    """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings.
-
-    `optional` are those of OPTIONAL that it has.
-    """
+    """The user's run: ports of firebase.json; local files and then the shell win over the shipped settings."""
     if both := settings.read(".secret.local").keys() & os.environ.keys():
         raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
     values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}", ".env.local")

@@ -25,8 +25,9 @@ def main(*options: str) -> int:
             keeps_pictures = needs_storage(emulators.for_start().settings)
             storage = ["storage"] if keeps_pictures and toolchain.has_storage(cli) else []
             emulators.for_start(*storage).check_settings()
-            ui = ["ui"] if toolchain.has_ui(cli) else []
-            is_well = serve(emulators.for_start(*ui, *storage), cli, export="--export" in options)
+            can_have = {"ui": toolchain.has_ui(cli), "hosting": toolchain.has_site()}
+            run = emulators.for_start(*storage, *(name for name, can in can_have.items() if can))
+            is_well = serve(run, cli, export="--export" in options)
     except Problem as problem:
         say(str(problem))
         return 1
@@ -73,12 +74,13 @@ def welcome(run: EmulatorRun, *, export: bool) -> str:
     storage = f"Storage    http://{run.address('storage')}\n" if "storage" in run.ports else ""
     saving = "saves the data into emulator-data" if export else "forgets the data (--export saves it)"
     return f"""
+Console    {f"http://{run.address('hosting')}" if "hosting" in run.ports else "off"}
 Functions  {url}
 Firestore  {run.address("firestore")}
 Auth       http://{run.address("auth")}
 {storage}UI         {f"http://{run.address('ui')}" if "ui" in run.ports else "off"}
 
-{hint}Try:
+{hint}Open the console in a browser: one click signs in, one buys. Or try:
   curl '{url}/getUserCredits?userId=testUser1'
   curl -X POST '{url}/createGenerationRequest' -H 'Content-Type: application/json' \\
     -d '{body}'

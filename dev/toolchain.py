@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import FUNCTIONS, LOGS, ROOT, TOOLCHAIN, Problem, environment, supervise
+from dev import FUNCTIONS, LOGS, ROOT, TOOLCHAIN, Problem, environment, site, supervise
 from dev.locks import Lock
 from dev.supervise import say
 
@@ -35,6 +35,7 @@ CACHED = {
     "storage": "cloud-storage-rules-runtime-v*.jar",
     "ui": "ui-v*/server/server.mjs",
 }
+FETCH_SECONDS = 180
 SDK_PARENTS = ("/usr/lib", "/usr/share", "/opt", str(Path.home()), "/usr/local/share", "/opt/homebrew/share")
 SDK_JAR = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
 MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -77,6 +78,40 @@ def has_storage(cli: str) -> bool:
         "rm .toolchain/no-storage-download"
     )
     return False
+
+
+def need_site() -> None:
+    """Fetches the libraries of the console's page, unless they are here.
+
+    Raises:
+        Problem: they cannot be had.
+    """
+    with _locked():
+        for library in site.LIBRARIES:
+            if not library.is_in(site.VENDOR):
+                _fetch(library)
+
+
+def has_site() -> bool:
+    """Whether the console's page has its libraries, fetched now if need be."""
+    try:
+        need_site()
+    except Problem as problem:
+        say(f"The console's page is off. {problem}")
+        return False
+    return True
+
+
+def _fetch(library: site.Library) -> None:
+    folder = TOOLCHAIN / f"{library.name}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # What npm has in its cache needs no network.
+    npm = [*_npm(), "pack", "--prefer-offline", f"{library.package}@{library.version}", "--pack-destination"]
+    _install(f"{library.package} for the console's page", [*npm, str(folder)], limit_seconds=FETCH_SECONDS)
+    [tarball] = folder.glob("*.tgz")
+    library.unpack(tarball, site.VENDOR)
+    shutil.rmtree(folder)
 
 
 def _locked() -> Lock:
@@ -227,10 +262,10 @@ def _folder(name: str, what: str, command: Sequence[str]) -> Path:
     return target
 
 
-def _install(what: str, *commands: Sequence[str]) -> None:
+def _install(what: str, *commands: Sequence[str], limit_seconds: float | None = None) -> None:
     say(f"Installing {what} ...")
     log = LOGS / f"{re.sub('[^a-z]+', '-', what.lower())}.log"
-    if any(supervise.run(command, os.environ, log) for command in commands):
+    if any(supervise.run(command, os.environ, log, limit_seconds) for command in commands):
         raise Problem(f"Could not install {what}. Read {log.relative_to(ROOT)}")
 
 

@@ -8,12 +8,14 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import firebase_admin
 from firebase_admin import auth
 
+from api.auth import ADMIN_CLAIM
 from credits import documents
 from credits.grants import Grants
 from credits.orders import Order
@@ -31,7 +33,9 @@ def main() -> None:
     parser.add_argument("--database", default=DEFAULT_DATABASE, help="the Firestore database's id, if it has a name")
     parser.add_argument("--file", type=Path, default=SEED, help="what to load (default: scripts/seed.json)")
     parser.add_argument("--users", action="store_true", help="also create the users with their opening balances")
-    parser.add_argument("--accounts", action="store_true", help="also create the users' accounts in the Auth emulator")
+    parser.add_argument(
+        "--accounts", action="store_true", help="also create the accounts of users and admins in the Auth emulator"
+    )
     options = parser.parse_args()
     if options.accounts and "FIREBASE_AUTH_EMULATOR_HOST" not in os.environ:
         sys.exit("--accounts is for the Auth emulator, whose passwords everybody knows.")
@@ -43,7 +47,7 @@ def main() -> None:
         if options.users:
             load_users(store, seed["users"])
     if options.accounts:
-        load_accounts(options.project, seed["users"])
+        load_accounts(options.project, [*seed["users"], *seed["admins"]], seed["admins"])
 
 
 def load_catalog(store: Store, seed: dict[str, Any]) -> None:
@@ -74,15 +78,17 @@ def load_users(store: Store, users: dict[str, int]) -> None:
         print(f"User {user_id}: {state}.")
 
 
-def load_accounts(project: str, users: dict[str, int]) -> None:
+def load_accounts(project: str, user_ids: Sequence[str], admins: Sequence[str]) -> None:
     """Creates an account for each user, with the user id as its uid and its password."""
     app = firebase_admin.initialize_app(options={"projectId": project})
-    for user_id in users:
+    for user_id in user_ids:
         try:
             auth.create_user(uid=user_id, email=f"{user_id.lower()}@example.com", password=user_id, app=app)
             print(f"Account {user_id}: created.")
         except auth.UidAlreadyExistsError:
             print(f"Account {user_id}: exists, left as it is.")
+        if user_id in admins:
+            auth.set_custom_user_claims(user_id, {ADMIN_CLAIM: True}, app)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from dev.supervise import say, supervising
 
 def main(data: str, *options: str) -> int:
     with supervising():
-        own = dict(zip(emulators.EMULATORS, free_ports(len(emulators.EMULATORS)), strict=True))
-        users = emulators.for_start()
+        optional = ("hosting",) if toolchain.has_site() else ()
+        names = (*emulators.EMULATORS, *optional)
+        own = dict(zip(names, free_ports(len(names)), strict=True))
+        users = emulators.for_start(*optional)
         run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
         cli = toolchain.prepare()
         run.check_settings()

@@ -9,7 +9,14 @@ import pytest
 
 from dev import ROOT
 
-COMMANDS = ("start-emulator.sh", "run-tests.sh", "benchmarks/run.sh", "dev/make-emulator-data.sh", "dev/lock.sh")
+COMMANDS = (
+    "start-emulator.sh",
+    "run-tests.sh",
+    "benchmarks/run.sh",
+    "dev/make-emulator-data.sh",
+    "dev/lock.sh",
+    "dev/vendor.sh",
+)
 
 
 def program(folder: Path, name: str, text: str) -> None:

@@ -1,0 +1,58 @@
+// The buyer's page: create a picture, own pictures, credit history.
+
+import { read } from "./api.js";
+import { openStudio } from "./create.js";
+import { find, say } from "./dom.js";
+import { showEntries } from "./entries.js";
+import { auth } from "./firebase.js";
+import { entriesOf, followBalance, picturesOf } from "./live.js";
+import { showPictures } from "./pictures.js";
+import { follow } from "./session.js";
+import { linkTabs } from "./tabs.js";
+import { number } from "./words.js";
+
+let stops = [];
+
+follow({
+  enter(user) {
+    let known = null;
+    let isOpened = false;
+    const studio = openStudio(user.uid);
+    const show = () => {
+      if (known === null && !isOpened) return;
+      find("#balance").textContent = number(known ?? 0);
+      studio.setBalance(known ?? 0);
+    };
+    const gallery = showPictures(picturesOf(user.uid), { show: studio.show, buyAgain: studio.fill, fail: lost });
+    const entries = showEntries(entriesOf(user.uid), lost);
+    const balance = followBalance(user.uid, {
+      next(credits, isConnected) {
+        known = credits;
+        show();
+        say(find("#connection"), isConnected ? "" : "Connecting … What you see may be a moment old.");
+      },
+      fail: lost,
+    });
+    stops = [studio.close, gallery, entries, balance];
+    // A new user's first call opens the account, with its first credits if the shop gives any. Until then the balance
+    // is not known.
+    read("getUserCredits", { pageSize: 1 })
+      .then(({ currentCredits }) => (known ??= currentCredits))
+      .catch(() => {})
+      .finally(() => {
+        isOpened = true;
+        if (user === auth.currentUser) show();
+      });
+  },
+  leave() {
+    find("#balance").textContent = "…";
+    stops.forEach((stop) => stop());
+    stops = [];
+  },
+});
+
+function lost() {
+  say(find("#connection"), "This page does not follow your account any more. Reload it.");
+}
+
+linkTabs();

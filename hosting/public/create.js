@@ -1,0 +1,172 @@
+// The form with which one buys, and the stage on which the picture appears.
+
+import { read } from "./api.js";
+import { choices, el, find, once, say, shape, sides } from "./dom.js";
+import { Orders } from "./orders.js";
+import { actions, described, options, pictureUrl } from "./pictures.js";
+import { credits, explained, number, refusal, sizeText } from "./words.js";
+
+const form = find("#create");
+const buy = find("#buy");
+const result = find("#result");
+const askAgain = find("#ask-again");
+const stage = find("#stage");
+// Chosen at first, if the catalog has it.
+const FAVORITES = ["realistic", "vibrant"];
+const GROUPS = { style: "#styles", color: "#colors", size: "#sizes", model: "#models" };
+
+export function openStudio(userId) {
+  const orders = new Orders("createGenerationRequest", userId);
+  const state = { prices: new Map(), balance: null, isOpen: true };
+  const events = new AbortController();
+  const listen = (node, name, work) => node.addEventListener(name, work, { signal: events.signal });
+
+  clear();
+  loadCatalog(state);
+  listen(form, "input", () => showPrice(state));
+  listen(form, "submit", once(buy, () => isAffordable(state) && purchase(order(userId))));
+  listen(askAgain, "click", once(askAgain, resume));
+  resume();
+
+  const purchase = (body) => attempt(orders.send(body), body);
+
+  async function attempt(answer, body) {
+    wait(body);
+    try {
+      const bought = await answer;
+      if (!state.isOpen) return;
+      say(result, `Bought for ${credits(bought.deductedCredits)}.`, "good");
+      show({ ...body, id: bought.generationRequestId, imageUrl: bought.imageUrl, cost: bought.deductedCredits });
+    } catch (error) {
+      if (!state.isOpen) return;
+      stage.dataset.state = "empty";
+      find("#stage-text").textContent = "No picture this time.";
+      say(result, refusal(error), "bad");
+      askAgain.hidden = orders.unanswered.length === 0;
+    }
+  }
+
+  // Asks for what a reload or a lost connection left without an answer.
+  async function resume() {
+    for (const unanswered of orders.unanswered) await attempt(orders.sendAgain(unanswered), unanswered.body);
+  }
+
+  return {
+    show,
+    fill(picture) {
+      fillForm(picture);
+      showPrice(state);
+      form.scrollIntoView({ block: "start" });
+      buy.focus({ preventScroll: true });
+    },
+    setBalance(balance) {
+      state.balance = balance;
+      showPrice(state);
+    },
+    close() {
+      state.isOpen = false;
+      events.abort();
+    },
+  };
+}
+
+async function loadCatalog(state) {
+  try {
+    const { models, styles, colors, sizes } = await read("getCatalog");
+    state.prices = new Map(sizes.map(({ size, credits }) => [size, credits]));
+    choices(find(GROUPS.style), "style", styles, favorite(styles));
+    choices(find(GROUPS.color), "color", colors, favorite(colors));
+    choices(find(GROUPS.model), "model", models, models[0]);
+    const names = sizes.sort((one, other) => one.credits - other.credits).map(({ size }) => size);
+    choices(find(GROUPS.size), "size", names, names[0], (size) => [
+      shape(size),
+      sizeText(size),
+      el("span", { className: "hint" }, credits(state.prices.get(size))),
+    ]);
+    showPrice(state);
+  } catch (error) {
+    say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
+  }
+}
+
+const favorite = (values) => values.find((value) => FAVORITES.includes(value)) ?? values[0];
+
+function order(userId) {
+  const { style, color, size, model } = form.elements;
+  const prompt = form.elements.prompt.value.trim();
+  const chosen = { userId, model: model.value, style: style.value, color: color.value, size: size.value };
+  return prompt ? { ...chosen, prompt } : chosen;
+}
+
+const isAffordable = ({ prices, balance }) => prices.get(form.elements.size?.value) <= balance;
+
+function showPrice(state) {
+  const price = state.prices.get(form.elements.size?.value);
+  if (price === undefined || state.balance === null) return;
+  const left = state.balance - price;
+  buy.disabled = left < 0;
+  buy.textContent = `Buy for ${credits(price)}`;
+  const lacking = state.balance === 0 ? "You have no credits yet." : `You have ${credits(state.balance)}.`;
+  const text = left < 0 ? `${lacking} This picture costs ${number(price)}.` : `Balance afterwards: ${number(left)}`;
+  const node = find("#price");
+  if (node.textContent !== text) node.textContent = text;
+  node.dataset.kind = left < 0 ? "bad" : "";
+  if (stage.dataset.state === "empty") setShape(form.elements.size.value);
+}
+
+function fillForm(picture) {
+  form.elements.prompt.value = picture.prompt ?? "";
+  for (const name of Object.keys(GROUPS)) {
+    const wanted = [...form.elements[name]].find((input) => input.value === picture[name]);
+    if (wanted) wanted.checked = true;
+  }
+}
+
+function setShape(size) {
+  const [width, height] = sides(size);
+  find("#canvas").style.aspectRatio = `${width} / ${height}`;
+}
+
+function clear() {
+  stage.dataset.state = "empty";
+  find("#canvas").replaceChildren(el("p", { id: "stage-text" }, "Your picture appears here."));
+  find("#stage-caption").hidden = true;
+  askAgain.hidden = true;
+  say(result, "");
+}
+
+function wait(body) {
+  clear();
+  stage.dataset.state = "busy";
+  setShape(body.size);
+  find("#stage-text").textContent = "Making your picture …";
+  stage.scrollIntoView({ block: "nearest" });
+}
+
+// Shows a picture, large.
+function show(picture) {
+  const image = el("img", { alt: described(picture), src: pictureUrl(picture.imageUrl) });
+  const [width, height] = sides(picture.size);
+  Object.assign(image, { width, height });
+  stage.dataset.state = "busy";
+  setShape(picture.size);
+  image.addEventListener("load", () => (stage.dataset.state = "done"));
+  image.addEventListener("error", () => {
+    stage.dataset.state = "empty";
+    find("#canvas").replaceChildren(el("p", {}, "The picture is yours, but it could not be loaded. Reload the page."));
+  });
+  find("#canvas").replaceChildren(image);
+  const caption = find("#stage-caption");
+  const again = () => {
+    fillForm(picture);
+    form.dispatchEvent(new Event("input"));
+    buy.focus();
+  };
+  caption.replaceChildren(
+    el("p", { className: "prompt" }, picture.prompt || "No prompt"),
+    el("p", { className: "options" }, options(picture)),
+    actions(picture, again),
+  );
+  caption.hidden = false;
+  stage.scrollIntoView({ block: "nearest" });
+}

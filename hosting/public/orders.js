@@ -1,0 +1,54 @@
+// Orders that cost or move credits. Each has an Idempotency-Key that is kept until it is answered, through reloads and
+// lost answers, so that sending it again cannot do it twice.
+
+import { call } from "./api.js";
+
+const MAX_TRIES = 6;
+const MAX_PAUSE_SECONDS = 10;
+
+export class Orders {
+  // `name` is the function; each user has orders of their own.
+  constructor(name, userId) {
+    this.name = name;
+    this.prefix = `${name}:${userId}:`;
+  }
+
+  // Those that were sent and not answered, oldest first.
+  get unanswered() {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix));
+    const found = names.map((name) => ({ key: name.slice(this.prefix.length), ...JSON.parse(localStorage[name]) }));
+    return found.sort((one, other) => one.sentAt - other.sentAt);
+  }
+
+  send(body) {
+    const order = { key: crypto.randomUUID(), body, sentAt: Date.now() };
+    localStorage[this.prefix + order.key] = JSON.stringify({ body, sentAt: order.sentAt });
+    return this.sendAgain(order);
+  }
+
+  async sendAgain({ key, body }) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const answer = await call(this.name, { body, key });
+        const result = await answer.json();
+        this.#forget(key);
+        return result;
+      } catch (error) {
+        if (isFinal(error)) this.#forget(key);
+        if (isFinal(error) || error.status === 401 || tries === MAX_TRIES) throw error;
+        await pause(Math.min(error.retryAfterSeconds ?? 2 ** (tries - 1), MAX_PAUSE_SECONDS));
+      }
+    }
+  }
+
+  #forget(key) {
+    localStorage.removeItem(this.prefix + key);
+  }
+}
+
+// Whether the order has ended, or never began. While the first call with its key runs, the answer is 409.
+function isFinal(error) {
+  return error.details?.reason === "GENERATION_FAILED" || [400, 403, 404, 413, 422, 429].includes(error.status);
+}
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));

@@ -1,0 +1,100 @@
+// A user's own pictures, newest first.
+
+import { el, find, once, sides } from "./dom.js";
+import { credits, failure, sizeText, time } from "./words.js";
+
+export const options = ({ style, color, size, model }) => [style, color, sizeText(size), model].join(" · ");
+export const described = ({ style, color, prompt }) => `Picture, ${style}, ${color}: ${prompt || "no prompt"}`;
+
+// Simulated models' pictures are on this site too, whatever address the API has.
+export function pictureUrl(imageUrl) {
+  const url = new URL(imageUrl, location.origin);
+  if (url.pathname.endsWith("/simulatedImage")) return `/api/simulatedImage${url.search}`;
+  return ["http:", "https:"].includes(url.protocol) ? url.href : "";
+}
+
+// What one can do with a picture.
+export function actions(picture, buyAgain) {
+  const again = el("button", { type: "button", className: "quiet small" }, "Buy again");
+  again.addEventListener("click", buyAgain);
+  const link = { href: pictureUrl(picture.imageUrl), download: `${picture.id}.png`, target: "_blank", rel: "noopener" };
+  return el("div", { className: "buttons" }, again, el("a", { className: "button quiet small", ...link }, "Download"));
+}
+
+// Follows the feed; gives what stops it.
+export function showPictures(feed, { show, buyAgain, fail }) {
+  const list = find("#gallery");
+  const more = find("#more-pictures");
+  const cards = new Map();
+  list.replaceChildren();
+  const stop = feed.follow({
+    next(pictures, hasMore) {
+      find("#no-pictures").hidden = pictures.length > 0;
+      more.hidden = !hasMore;
+      pictures.forEach((picture, index) => {
+        const card = cardOf(picture);
+        if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
+      });
+    },
+    fail,
+  });
+
+  function cardOf(picture) {
+    const known = cards.get(picture.id);
+    if (known?.status === picture.status) return known.card;
+    const card = drawn(picture, show, () => buyAgain(picture));
+    known?.card.replaceWith(card);
+    cards.set(picture.id, { card, status: picture.status });
+    return card;
+  }
+
+  const load = once(more, () => feed.more().catch(fail));
+  const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "600px" });
+  more.addEventListener("click", load);
+  watcher.observe(more);
+  return () => {
+    stop();
+    watcher.disconnect();
+    more.removeEventListener("click", load);
+    list.replaceChildren();
+    more.hidden = true;
+  };
+}
+
+function drawn(picture, show, buyAgain) {
+  const isDone = picture.status === "completed";
+  const price = isDone || picture.status === "pending" ? credits(picture.cost) : "not charged";
+  return el(
+    "li",
+    { className: "tile", "data-status": picture.status },
+    isDone ? thumbnail(picture, show) : el("div", { className: "thumb" }, el("p", {}, state(picture))),
+    el("p", { className: "prompt" }, picture.prompt || "No prompt"),
+    el("p", { className: "options" }, options(picture)),
+    el("p", { className: "options" }, `${price} · ${time(picture.time)}`),
+    isDone ? actions(picture, buyAgain) : again(picture, buyAgain),
+  );
+}
+
+function thumbnail(picture, show) {
+  const [width, height] = sides(picture.size);
+  const image = el("img", { alt: described(picture), loading: "lazy", decoding: "async", width, height });
+  image.src = pictureUrl(picture.imageUrl);
+  const button = el("button", { type: "button", className: "thumb", title: "Show it large" }, image);
+  button.addEventListener("click", () => {
+    show(picture);
+    find("#stage").focus();
+  });
+  return button;
+}
+
+function state(picture) {
+  if (picture.status === "pending") return "Making it …";
+  return `No picture. Your credits came back. ${failure(picture.failure)}`;
+}
+
+function again(picture, buyAgain) {
+  if (picture.status === "pending") return null;
+  const button = el("button", { type: "button", className: "quiet small" }, "Try again");
+  button.addEventListener("click", buyAgain);
+  return el("div", { className: "buttons" }, button);
+}

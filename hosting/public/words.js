@@ -1,0 +1,73 @@
+// What the page says: amounts, dates, and each error in words.
+
+const WHOLE = new Intl.NumberFormat("en");
+const DAY = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+const MINUTE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+
+export const number = (value) => WHOLE.format(value);
+export const credits = (count) => `${number(count)} ${count === 1 ? "credit" : "credits"}`;
+export const day = (date) => DAY.format(date);
+export const time = (date) => MINUTE.format(date);
+export const sizeText = (size) => size.replace("x", "\u00a0×\u00a0");
+
+const FAILURES = {
+  REFUSED_CONTENT: "The model does not draw this. Another prompt may help.",
+  PROVIDER_BUSY: "The model has too much to do at the moment. Try again in a minute.",
+  TIMED_OUT: "The picture took too long.",
+  PROVIDER_FAILED: "The model failed.",
+  GENERATION_FAILED: "The model failed.",
+  LEASE_EXPIRED: "The purchase was interrupted before there was a picture.",
+  STORAGE_FAILED: "The picture could not be kept.",
+  ACCOUNT_DELETED: "The account was deleted before there was a picture.",
+};
+
+export const failure = (code) => FAILURES[code] ?? "The model failed.";
+
+const DENIED = "Nothing was charged.";
+
+// Why a purchase brought no picture, and that it cost nothing.
+export function refusal(error) {
+  const { reason, ...details } = error.details ?? {};
+  switch (reason) {
+    case "GENERATION_FAILED":
+      return `Nothing was charged: ${credits(details.refundedCredits)} came back. ${failure(details.failure)}`;
+    case "INSUFFICIENT_CREDITS":
+      return `${DENIED} The picture costs ${credits(details.required)}, and you have ${number(details.available)}.`;
+    case "TOO_MANY_PENDING":
+      return `${DENIED} ${number(details.maxPending)} of your pictures are still being made. Wait for one of them.`;
+    case "INVALID_REQUEST":
+      return `${DENIED} ${error.message}`;
+  }
+  if (error.status === 404) return `${DENIED} You have no credits yet.`;
+  if (error.isUnanswered) {
+    return "The answer did not arrive, so we do not know yet. Ask again: that cannot buy the picture twice.";
+  }
+  return `${DENIED} ${explained(error)}`;
+}
+
+// Any other error.
+export function explained(error) {
+  if (error.isUnanswered) return "No answer came. Check the connection and try again.";
+  if (error.status === 401) return "Sign in again: the session is over.";
+  if (error.status === 403) return "You may not do this: it needs an admin.";
+  return error.message || "Something went wrong. Try again.";
+}
+
+const SIGN_IN = {
+  "auth/invalid-credential": "The e-mail address or the password is wrong.",
+  "auth/user-not-found": "There is no account with this e-mail address.",
+  "auth/wrong-password": "The e-mail address or the password is wrong.",
+  "auth/invalid-email": "This is not an e-mail address.",
+  "auth/email-already-in-use": "There is an account with this e-mail address already. Sign in instead.",
+  "auth/weak-password": "The password needs at least 6 characters.",
+  "auth/user-disabled": "This account is disabled.",
+  "auth/too-many-requests": "Too many attempts. Wait a few minutes.",
+  "auth/network-request-failed": "No answer came. Check the connection and try again.",
+  "auth/operation-not-allowed": "Signing in with e-mail and password is switched off for this project.",
+  "auth/configuration-not-found": "Authentication is not switched on for this project.",
+};
+
+export const signInProblem = (error) => SIGN_IN[error.code] ?? "That did not work. Try again.";
+
+export const ENTRIES = { deduction: "Picture", refund: "Refund", grant: "Credits added", revocation: "Credits taken back" };
+export const isAdded = (type) => type === "refund" || type === "grant";
