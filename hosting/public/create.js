@@ -124,7 +124,7 @@ function fillForm(picture) {
 
 function setShape(size) {
   const [width, height] = sides(size);
-  find("#canvas").style.aspectRatio = `${width} / ${height}`;
+  find("#canvas").style.setProperty("--ratio", width / height);
 }
 
 function clear() {

@@ -12,6 +12,9 @@ export const isLocal = ["127.0.0.1", "localhost"].includes(location.hostname);
 
 async function projectConfig() {
   const answer = await fetch("/__/firebase/init.json");
+  if (!answer.ok) {
+    document.querySelector("main").textContent = "This project has no web app yet: docs/console.md tells how to add one.";
+  }
   return answer.json();
 }
 

@@ -1,8 +1,11 @@
 // Orders that cost or move credits. Each has an Idempotency-Key that is kept until it is answered, through reloads and
 // lost answers, so that sending it again cannot do it twice.
 
-import { call } from "./api.js";
+import { call, CallFailed } from "./api.js";
+import { auth } from "./firebase.js";
 
+// By then a purchase has ended one way or the other, and the account shows which. Nothing is bought so late by surprise.
+const MAX_AGE_MS = 10 * 60 * 1000;
 const MAX_TRIES = 6;
 const MAX_PAUSE_SECONDS = 10;
 
@@ -10,6 +13,7 @@ export class Orders {
   // `name` is the function; each user has orders of their own.
   constructor(name, userId) {
     this.name = name;
+    this.userId = userId;
     this.prefix = `${name}:${userId}:`;
   }
 
@@ -17,7 +21,9 @@ export class Orders {
   get unanswered() {
     const names = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix));
     const found = names.map((name) => ({ key: name.slice(this.prefix.length), ...JSON.parse(localStorage[name]) }));
-    return found.sort((one, other) => one.sentAt - other.sentAt);
+    const isFresh = ({ sentAt }) => Date.now() - sentAt < MAX_AGE_MS;
+    found.filter((order) => !isFresh(order)).forEach(({ key }) => this.#forget(key));
+    return found.filter(isFresh).sort((one, other) => one.sentAt - other.sentAt);
   }
 
   send(body) {
@@ -28,6 +34,8 @@ export class Orders {
 
   async sendAgain({ key, body }) {
     for (let tries = 1; ; tries += 1) {
+      // Signed out meanwhile, or somebody else signed in: the order waits for its user.
+      if (auth.currentUser?.uid !== this.userId) throw new CallFailed({});
       try {
         const answer = await call(this.name, { body, key });
         const result = await answer.json();

@@ -8,7 +8,7 @@ export const number = (value) => WHOLE.format(value);
 export const credits = (count) => `${number(count)} ${count === 1 ? "credit" : "credits"}`;
 export const day = (date) => DAY.format(date);
 export const time = (date) => MINUTE.format(date);
-export const sizeText = (size) => size.replace("x", "\u00a0×\u00a0");
+export const sizeText = (size) => size.replace("x", "\u202f×\u202f");
 
 const FAILURES = {
   REFUSED_CONTENT: "The model does not draw this. Another prompt may help.",
