@@ -81,8 +81,6 @@ def test_the_readmes_examples_give_the_documented_answers(base: str, imported: P
         "createGenerationRequest",
         "picture.png",
         "getUserCredits",
-        "quoteGeneration",
-        "listGenerationRequests",
         "grantCredits",
         "getWeeklyReport",
         "releaseExpiredReservations-0",
@@ -91,19 +89,10 @@ def test_the_readmes_examples_give_the_documented_answers(base: str, imported: P
     assert imported.balance("testUser1") == 99
     assert examples["createGenerationRequest"].run(base) == answers["createGenerationRequest"]
     assert imported.balance("testUser1") == 99
-    [shown] = json.loads(answers["listGenerationRequests"])["generationRequests"]
-    bought = json.loads(answers["createGenerationRequest"])
-    assert {name: shown[name] for name in ("generationRequestId", "imageUrl", "status")} == {
-        "generationRequestId": bought["generationRequestId"],
-        "imageUrl": bought["imageUrl"],
-        "status": "completed",
-    }
-    quoted = {"requiredCredits": 4, "currentCredits": 99, "covered": True}
-    assert json.loads(answers["quoteGeneration"]) == quoted
-    granted = json.loads(answers["grantCredits"])
-    assert (granted["grantedCredits"], granted["currentCredits"], imported.balance("newUser")) == (25, 25, 25)
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.size == (512, 512)
+    granted = json.loads(answers["grantCredits"])
+    assert (granted["grantedCredits"], granted["currentCredits"], imported.balance("newUser")) == (25, 25, 25)
     report_id = json.loads(answers["getWeeklyReport"])["reportId"]
     assert imported.get(f"reports/{report_id}") is not None
     assert answers["releaseExpiredReservations-0"] == ""
