@@ -4,7 +4,7 @@ import { call, read } from "./api.js";
 import { el, find, once, say } from "./dom.js";
 import { day, explained, time } from "./words.js";
 
-const MAX_WEEKS = 12;
+const MAX_REPORTS = 25;
 const weeks = find("#weeks");
 const frame = find("#report");
 const result = find("#report-result");
@@ -25,42 +25,32 @@ export function openReports() {
 weeks.addEventListener("change", () => show(weeks.value));
 make.addEventListener("click", once(make, makeNow));
 
-export async function showLatest(report = null) {
+export async function showLatest() {
   try {
-    const latest = report ?? (await read("getWeeklyReport"));
-    weeks.replaceChildren(choice(latest));
-    weeks.disabled = false;
-    await show(latest.reportId);
-    await listEarlier(latest.previousReportId);
+    const { reports } = await read("listWeeklyReports", { pageSize: MAX_REPORTS });
+    if (!isOpen) return;
+    weeks.replaceChildren(...reports.map(choice));
+    weeks.disabled = !reports.length;
+    if (reports.length) await show(weeks.value);
+    else say(result, "There is no report yet. The first one is made on Monday, or now.");
   } catch (error) {
     weeks.disabled = true;
-    const none = "There is no report yet. The first one is made on Monday, or now.";
-    say(result, error.status === 404 ? none : explained(error), error.status === 404 ? "" : "bad");
+    say(result, explained(error), "bad");
   }
 }
 
-// Each report names the one before it.
-async function listEarlier(reportId) {
-  let next = reportId;
-  while (next && weeks.options.length < MAX_WEEKS && isOpen) {
-    const found = await read("getWeeklyReport", { reportId: next }).catch(() => null);
-    if (!found) return;
-    weeks.append(choice(found));
-    next = found.previousReportId;
-  }
-}
-
-function choice({ reportId, windowStart, windowEnd, scheduled }) {
+function choice({ reportId, windowStart, windowEnd, scheduled, criticalCount }) {
   const last = new Date(new Date(windowEnd) - 1);
-  const text = `${day(new Date(windowStart))} to ${day(last)}`;
-  return el("option", { value: reportId }, scheduled === false ? `${text}, made ${time(new Date(windowEnd))}` : text);
+  const week = `${day(new Date(windowStart))} to ${day(last)}`;
+  const made = scheduled ? "" : `, made ${time(new Date(windowEnd))}`;
+  return el("option", { value: reportId }, `${week}${made}${criticalCount ? ` · ${criticalCount} critical` : ""}`);
 }
 
 async function makeNow() {
   say(result, "Counting the last seven days …");
   try {
-    const answer = await call("getWeeklyReport", { method: "POST" });
-    await showLatest(await answer.json());
+    await call("getWeeklyReport", { method: "POST" });
+    await showLatest();
   } catch (error) {
     say(result, explained(error), "bad");
   }
@@ -77,13 +67,11 @@ async function show(reportId) {
   }
 }
 
-// No script runs in the frame, and this site's policy allows no style in a text either. So the report's own styles are
-// set here, one by one.
+// No script runs in the frame, and this site's policy allows no style in a text either. So the report's own style sheet
+// is set here.
 async function fill(html) {
   const styles = [];
-  const unstyled = html
-    .replace(/<style>([^]*?)<\/style>/g, (_, style) => styles.push(style) && "")
-    .replace(/<[a-z][^>]*>/gi, (tag) => tag.replaceAll(' style="', ' data-style="'));
+  const unstyled = html.replace(/<style>([^]*?)<\/style>/g, (_, style) => styles.push(style) && "");
   const source = new DOMParser().parseFromString(unstyled, "text/html");
   frame.hidden = false;
   await new Promise((resolve) => {
@@ -95,7 +83,6 @@ async function fill(html) {
   sheet.replaceSync(styles.join("\n"));
   page.adoptedStyleSheets = [sheet];
   page.body.replaceChildren(...source.body.childNodes);
-  page.querySelectorAll("[data-style]").forEach((node) => (node.style.cssText = node.dataset.style));
   page.addEventListener("click", openLinked);
   const fit = () => (frame.style.height = `${page.body.offsetHeight}px`);
   new ResizeObserver(fit).observe(page.body);
