@@ -6,6 +6,10 @@ import { Orders } from "./orders.js";
 import { actions, described, options, pictureUrl } from "./pictures.js";
 import { credits, explained, number, refusal, sizeText } from "./words.js";
 
+// Asked for at once, while one signs in.
+let catalog = read("getCatalog");
+catalog.catch(() => {});
+
 const form = find("#create");
 const buy = find("#buy");
 const result = find("#result");
@@ -72,7 +76,7 @@ export function openStudio(userId) {
 
 async function loadCatalog(state) {
   try {
-    const { models, styles, colors, sizes } = await read("getCatalog");
+    const { models, styles, colors, sizes } = await catalog;
     state.prices = new Map(sizes.map(({ size, credits }) => [size, credits]));
     choices(find(GROUPS.style), "style", styles, favorite(styles));
     choices(find(GROUPS.color), "color", colors, favorite(colors));
@@ -86,6 +90,8 @@ async function loadCatalog(state) {
     showPrice(state);
   } catch (error) {
     say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
+    catalog = read("getCatalog");
+    catalog.catch(() => {});
   }
 }
 
