@@ -133,9 +133,10 @@ def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     pip = [str(python), *PIP_INSTALL, "--target=", f"--prefix={venv}", "--require-hashes", "-r", str(lock)]
     _install(what, [sys.executable, "-m", "venv", str(venv)], pip)
-    # Python adds each line of a .pth file to sys.path, after the installed packages.
+    # Python adds each line of a .pth file to sys.path, after the installed packages. Relative lines, since it reads the
+    # file in the shell's encoding, which may not know the letters of this folder's path.
     [site] = venv.glob("lib/python*/site-packages")
-    (site / "code.pth").write_text("".join(f"{folder}\n" for folder in code), encoding="utf-8")
+    (site / "code.pth").write_text("".join(f"{os.path.relpath(folder, site)}\n" for folder in code), encoding="utf-8")
     stamp.write_text(wanted(), encoding="utf-8")
 
 

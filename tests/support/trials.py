@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,8 @@ from tests.support.identities import bearer
 from tests.support.projects import ROOT
 from tests.support.servers import wait_until
 
-START = f"umask {{umask}} && source '{ROOT / 'dev' / 'launch.sh'}' && launch tests.support.trial_start \"$@\""
+LAUNCH = quote(str(ROOT / "dev" / "launch.sh"))
+START = f'umask $1 && shift && source {LAUNCH} && launch tests.support.trial_start "$@"'
 # On a busy machine, and after another start.
 READY_SECONDS = 180.0
 STOP_SECONDS = 60.0
@@ -32,7 +34,7 @@ class Trial:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the trial
         env = {name: value for name, value in os.environ.items() if name not in OWN}
         self.process = subprocess.Popen(
-            ["bash", "-c", START.format(umask=umask), "bash", str(data), *options],
+            ["bash", "-c", START, "bash", umask, str(data), *options],
             cwd=ROOT,
             env={**env, **shell},
             stdout=self._log,
