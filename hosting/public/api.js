@@ -30,6 +30,9 @@ export async function call(name, { query = {}, body = null, key = null, method =
   return answer;
 }
 
+// Between two tries of what the page cannot do without.
+export const pause = () => new Promise((done) => setTimeout(done, 2000));
+
 export const read = async (name, query) => (await call(name, { query })).json();
 
 function search(query) {

@@ -1,6 +1,6 @@
 // The buyer's page: create a picture, own pictures, credit history.
 
-import { read } from "./api.js";
+import { pause, read } from "./api.js";
 import { openStudio } from "./create.js";
 import { find, say } from "./dom.js";
 import { showEntries } from "./entries.js";
@@ -27,22 +27,19 @@ follow({
     const entries = showEntries(entriesOf(user.uid), lost);
     const balance = followBalance(user.uid, {
       next(credits, isConnected) {
-        known = credits;
+        // The account may have been opened a moment ago, and this listener not know it yet.
+        known = credits ?? known;
         show();
         say(find("#connection"), isConnected ? "" : "Connecting … What you see may be a moment old.");
       },
       fail: lost,
     });
     stops = [studio.close, gallery, entries, balance];
-    // A new user's first call opens the account, with its first credits if the shop gives any. Until then the balance
-    // is not known.
-    read("getUserCredits", { pageSize: 1 })
-      .then(({ currentCredits }) => (known ??= currentCredits))
-      .catch(() => {})
-      .finally(() => {
-        isOpened = true;
-        if (user === auth.currentUser) show();
-      });
+    openAccount(user).then((credits) => {
+      known ??= credits;
+      isOpened = true;
+      if (user === auth.currentUser) show();
+    });
   },
   leave() {
     find("#balance").textContent = "…";
@@ -50,6 +47,20 @@ follow({
     stops = [];
   },
 });
+
+// A new user's first call opens the account, with its first credits if the shop gives any. Until then the balance is
+// not known, so this tries until there is an answer. Gives the balance, null without an account.
+async function openAccount(user) {
+  while (user === auth.currentUser) {
+    try {
+      return (await read("getUserCredits", { pageSize: 1 })).currentCredits;
+    } catch (error) {
+      if (!error.isUnanswered) break;
+      await pause();
+    }
+  }
+  return null;
+}
 
 function lost() {
   say(find("#connection"), "This page does not follow your account any more. Reload it.");

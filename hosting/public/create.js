@@ -1,6 +1,6 @@
 // The form with which one buys, and the stage on which the picture appears.
 
-import { read } from "./api.js";
+import { pause, read } from "./api.js";
 import { choices, el, find, once, say, shape, sides } from "./dom.js";
 import { Orders } from "./orders.js";
 import { actions, described, options, pictureUrl } from "./pictures.js";
@@ -74,25 +74,34 @@ export function openStudio(userId) {
   };
 }
 
+// Tries until it is there: without it nobody can buy.
 async function loadCatalog(state) {
-  try {
-    const { models, styles, colors, sizes } = await catalog;
-    state.prices = new Map(sizes.map(({ size, credits }) => [size, credits]));
-    choices(find(GROUPS.style), "style", styles, favorite(styles));
-    choices(find(GROUPS.color), "color", colors, favorite(colors));
-    choices(find(GROUPS.model), "model", models, models[0]);
-    const names = sizes.sort((one, other) => one.credits - other.credits).map(({ size }) => size);
-    choices(find(GROUPS.size), "size", names, names[0], (size) => [
-      shape(size),
-      sizeText(size),
-      el("span", { className: "hint" }, credits(state.prices.get(size))),
-    ]);
-    showPrice(state);
-  } catch (error) {
-    say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
-    catalog = read("getCatalog");
-    catalog.catch(() => {});
+  for (let tries = 1; state.isOpen; tries++) {
+    try {
+      offer(await catalog, state);
+      if (tries > 1) say(result, "");
+      return;
+    } catch (error) {
+      say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
+      await pause();
+      catalog = read("getCatalog");
+      catalog.catch(() => {});
+    }
   }
+}
+
+function offer({ models, styles, colors, sizes }, state) {
+  state.prices = new Map(sizes.map(({ size, credits }) => [size, credits]));
+  choices(find(GROUPS.style), "style", styles, favorite(styles));
+  choices(find(GROUPS.color), "color", colors, favorite(colors));
+  choices(find(GROUPS.model), "model", models, models[0]);
+  const names = sizes.sort((one, other) => one.credits - other.credits).map(({ size }) => size);
+  choices(find(GROUPS.size), "size", names, names[0], (size) => [
+    shape(size),
+    sizeText(size),
+    el("span", { className: "hint" }, credits(state.prices.get(size))),
+  ]);
+  showPrice(state);
 }
 
 const favorite = (values) => values.find((value) => FAVORITES.includes(value)) ?? values[0];

@@ -164,6 +164,25 @@ def test_a_token_that_is_refused_is_renewed(guest: Visit) -> None:
     assert len(tokens) == 2
 
 
+@pytest.mark.parametrize("function", ["getCatalog", "getUserCredits"])
+def test_what_a_new_user_needs_is_asked_for_until_it_is_there(guest: Visit, function: str) -> None:
+    """The catalog, and the balance with which the first call opens the account; any message goes."""
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            answer(503, {"error": {"status": "UNAVAILABLE", "message": "Try again.", "details": {}}}, route)
+        else:
+            route.continue_()
+
+    guest.page.route(f"**/api/{function}*", refuse)
+    guest.sign_up(f"{function.lower()}@example.com")
+    guest.balance(SIGNUP_CREDITS)
+    expect(guest.page.locator("#result")).to_be_hidden()
+    assert len(asked) > 1
+
+
 def test_what_happens_while_the_connection_is_lost_shows_once_it_is_back(shop: Shop, guest: Visit) -> None:
     """The balance follows Firestore again by itself."""
     user_id = guest.sign_up("away@example.com")
