@@ -32,6 +32,7 @@ from errors import (
 )
 from handlers import Services
 from images.catalog import quotable
+from images.keeping import CACHE_CONTROL
 from schemas.fields import KEY_HEADER
 from store import Deadline, StoreError
 
@@ -47,7 +48,7 @@ PAGE_HEADERS = {
     **NO_SNIFFING,
 }
 # For answers that never change.
-CACHE_HEADERS = {"Cache-Control": f"public, max-age={365 * 86_400}, immutable"}
+CACHE_HEADERS = {"Cache-Control": CACHE_CONTROL}
 
 
 class ScheduledRunFailed(Exception):

@@ -6,11 +6,8 @@ lease, and ends completed or failed; the first commit that ends it wins, and eve
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import logs
@@ -33,7 +30,6 @@ from store import (
 )
 
 RELEASE_PAGE_SIZE = 100
-RELEASE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +158,7 @@ class Ledger:
             order_by="leaseExpiresAt",
             limit=RELEASE_PAGE_SIZE,
         )
-        outcomes: list[bool] = []
-        with ThreadPoolExecutor(RELEASE_THREADS) as threads:
-            # Each page starts after the one before, so a reservation that cannot be refunded is not met again.
-            for page in self._store.pages(expired):
-                # A thread starts without the request's context, and so without its trace.
-                releases = [partial(copy_context().run, self._release, document) for document in page]
-                outcomes += threads.map(lambda release: release(), releases)
+        outcomes = self._store.for_each(expired, self._release)
         release = Release(refunded=outcomes.count(True), skipped=outcomes.count(False))
         if outcomes:
             logs.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)

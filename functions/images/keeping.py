@@ -5,11 +5,8 @@ failed the request, since until then a completion can still sell the picture; th
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Protocol
 
 import logs
@@ -21,7 +18,8 @@ from images.model import Picture, PictureBytes, PictureUrl, StorageFailed
 from store import REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write
 
 PAGE_SIZE = 100
-THREADS = 4
+# A picture never changes.
+CACHE_CONTROL = "public, max-age=31536000, immutable"
 # The longest TIMEOUT_SECONDS. An instance that was frozen may go on with its upload after the request has failed.
 LATEST_UPLOAD = timedelta(hours=1)
 
@@ -96,12 +94,7 @@ class Pictures:
         if self._files is None:
             return
         marked = Query(documents.GENERATION_REQUESTS, where=((PICTURE_TO_DELETE, "==", True),), limit=PAGE_SIZE)
-        with ThreadPoolExecutor(THREADS) as threads:
-            for page in self._store.pages(marked):
-                # A thread starts without the request's context, and so without its trace.
-                deletions = [partial(copy_context().run, self._delete_leftover, request) for request in page]
-                for _ in threads.map(lambda delete: delete(), deletions):
-                    pass
+        self._store.for_each(marked, self._delete_leftover)
 
     def _delete_leftover(self, request: Document) -> None:
         try:

@@ -15,11 +15,10 @@ from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import RequestException
 
-from images.keeping import PictureKey
+from images.keeping import CACHE_CONTROL, PictureKey
 from images.model import PictureBytes, StorageFailed
 from store import Deadline
 
-CACHE_CONTROL = "public, max-age=31536000, immutable"
 # Firebase gives a file to everybody who has one of its tokens, whatever its rules say. An upload past Firebase's own
 # SDKs sets the token itself: https://github.com/firebase/firebase-admin-node/issues/1244 (a maintainer's answer) and
 # https://github.com/firebase/firebase-admin-java/pull/51 (what the console does).

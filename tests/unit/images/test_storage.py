@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from images.keeping import PictureKey
+from images.keeping import CACHE_CONTROL, PictureKey
 from images.model import PictureBytes, StorageFailed
-from images.storage import CACHE_CONTROL, PictureStore, StoredAt
+from images.storage import PictureStore, StoredAt
 from store import NO_DEADLINE, Deadline
 from tests.support.builders import Stopwatch, expired
 from tests.support.files import BUCKET, Bucket, bucket_server, losing_the_first_answer
