@@ -105,7 +105,7 @@ _MODEL = r"simulated|(gemini|openai):[a-z0-9][a-z0-9._-]{0,62}"
 _BUCKET = r"([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])?"
 _REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
-# As many tokens are checked at once (api/firebase_tokens.py), so that no request waits for another.
+# As many tokens are checked at once (identity.py), so that no request waits for another.
 MAX_THREADS = 64
 # Less leaves no room for a token, a model and a refund. An emulator may try it.
 MIN_TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS = 10, 2

@@ -25,6 +25,7 @@ from errors import (
     ReportNotFound,
     Unavailable,
 )
+from identity import Directory
 from images import simulated
 from images.catalog import CatalogCache
 from images.keeping import PictureKey, Pictures
@@ -51,6 +52,7 @@ class Services:
     grants: Grants
     revocations: Revocations
     history: History
+    directory: Directory
     models: Mapping[str, ImageModel]
     pictures: Pictures
     new_id: Callable[[], str]
@@ -191,6 +193,12 @@ def get_user_credits(query: requests.CreditsQuery, call: Call, services: Service
             next_page_token=page_token(statement.last_id),
         )
     )
+
+
+def find_user(query: requests.UserQuery, call: Call, services: Services) -> Ok:
+    """Gives the user whose account has this e-mail address."""
+    account = services.directory.with_email(query.email, call.deadline)
+    return Ok(replies.UserReply.model_validate(account))
 
 
 def grant_credits(order: requests.GrantOrder, call: Call, services: Services) -> Ok:

@@ -62,6 +62,12 @@ def getUserCredits(request: Request) -> Response:
 
 
 @https_fn.on_request()
+def findUser(request: Request) -> Response:
+    """GET, admins: the user with an e-mail address."""
+    return ENDPOINT.serve(request, "findUser")
+
+
+@https_fn.on_request()
 def grantCredits(request: Request) -> Response:
     """POST, admins: adds credits to a user's balance."""
     return ENDPOINT.serve(request, "grantCredits")

@@ -15,6 +15,7 @@ from credits.history import History
 from credits.ledger import Ledger
 from credits.revocations import Revocations
 from handlers import Services
+from identity import Directory, Firebase
 from images.catalog import CatalogCache
 from images.keeping import FileStore, Pictures
 from images.model import ImageModel
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     # A purchase does not pay for loading it.
     from reporting import Reporting
 
-# The most that one step may wait for Firestore, so that a slow one leaves time to answer.
+# The most that one step may wait for Firestore or Firebase Authentication, so that a slow one leaves time to answer.
 STEP_SHARE = 0.25
 # Share of the time-out that is kept for completing or refunding after the model.
 SETTLING_SHARE = 0.15
@@ -70,6 +71,7 @@ def build(
         grants=Grants(firestore, new_id),
         revocations=Revocations(firestore, new_id),
         history=History(firestore),
+        directory=Directory(Firebase.of(settings.project, settings.timeout_seconds * STEP_SHARE)),
         models=models,
         pictures=Pictures(firestore, files),
         new_id=new_id,

@@ -5,53 +5,29 @@ revoked, and a token alone stays valid for an hour:
 https://firebase.google.com/docs/auth/admin/manage-sessions#detect_id_token_revocation
 """
 
-import concurrent.futures
 import math
-import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import firebase_admin
-import google.auth
-import google.auth.credentials
-from firebase_admin import auth, credentials
-from firebase_admin.exceptions import FirebaseError, PermissionDeniedError, UnauthenticatedError
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
+from firebase_admin import auth
+from firebase_admin.exceptions import FirebaseError
+from google.auth.exceptions import GoogleAuthError
 
 import logs
 from api.auth import APP_CHECK_HEADER, is_admin
 from api.token_faults import MALFORMED, fault
-from config import MAX_THREADS
-from errors import Unauthenticated, Unavailable
+from errors import Unauthenticated
+from identity import Connection, Firebase, away
 from store import Deadline
 
 # Google's clocks and ours differ; the most that the Admin SDK allows.
 CLOCK_SKEW_SECONDS = 60
 # A remembered account takes about 300 bytes.
 MAX_REMEMBERED_ACCOUNTS = 10_000
-_SCOPES = (
-    "https://www.googleapis.com/auth/cloud-platform",
-    "https://www.googleapis.com/auth/identitytoolkit",
-)
 _BAD_TOKEN = "The ID token is invalid, expired or revoked. Sign in again."
 _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
-_AWAY = "Firebase could not be asked about the token. Try again."
-# Firebase's errors that last until an operator fixes the cause.
-_ADVICE: Mapping[type[Exception], str] = {
-    auth.ConfigurationNotFoundError: "Switch on Authentication in the Firebase console.",
-    PermissionDeniedError: (
-        "Give the functions' service account the role Firebase Authentication Viewer; enable the Identity Toolkit API."
-    ),
-    UnauthenticatedError: "Firebase Authentication does not accept these credentials.",
-    DefaultCredentialsError: "There are no credentials: gcloud auth application-default login.",
-    RefreshError: "Google gives no access token for these credentials.",
-}
-
-T = TypeVar("T")
 
 
 class FirebaseTokens:
@@ -70,48 +46,27 @@ class FirebaseTokens:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._project = project
-        self._options = {"projectId": project, "httpTimeout": max_seconds}
-        self._max_seconds = max_seconds
+        self._firebase = Firebase.of(project, max_seconds)
         self._clock_seconds = clock_seconds
         self._accounts = _Accounts(revocation_check_seconds, monotonic)
-        self._guard = threading.Lock()
-        self._connected: tuple[firebase_admin.App, auth.Client] | None = None
-        # The libraries' own time-outs are for each read and each attempt: together they may take minutes.
-        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="tokens")
 
     def claims(self, id_token: str, deadline: Deadline) -> Mapping[str, Any]:
         """See api.auth.Tokens."""
-        _, client = self._connection()
-        return self._in_time(partial(self._claims, client, id_token), deadline)
+        return self._firebase.ask(partial(self._claims, id_token), deadline)
 
     def check_app(self, app_check_token: str, deadline: Deadline) -> None:
         """See api.auth.Tokens."""
-        app, _ = self._connection()
-        self._in_time(partial(_check_app, app, app_check_token), deadline)
+        self._firebase.ask(partial(_check_app, app_check_token), deadline)
 
-    def _claims(self, client: auth.Client, id_token: str) -> Mapping[str, Any]:
-        claims = _verified(client, id_token)
+    def _claims(self, id_token: str, firebase: Connection) -> Mapping[str, Any]:
+        claims = _verified(firebase.client, id_token)
         now = self._clock_seconds()
         # For the Auth emulator's unsigned tokens the library checks neither.
         in_time = claims and claims["exp"] > now - CLOCK_SKEW_SECONDS and claims["iat"] < now + CLOCK_SKEW_SECONDS
         if claims is None or not in_time:
             raise Unauthenticated(_BAD_TOKEN, fault(id_token, self._project, now, CLOCK_SKEW_SECONDS))
-        self._accounts.must_be_live(client, claims)
+        self._accounts.must_be_live(firebase.client, claims)
         return claims
-
-    def _in_time(self, check: Callable[[], T], deadline: Deadline) -> T:
-        try:
-            return self._threads.submit(check).result(min(self._max_seconds, deadline.left_seconds))
-        except concurrent.futures.TimeoutError as error:
-            raise Unavailable(_AWAY) from error
-
-    def _connection(self) -> tuple[firebase_admin.App, auth.Client]:
-        with self._guard:
-            if self._connected is None:
-                # A name of its own, so that a second one in the same process does not clash.
-                app = firebase_admin.initialize_app(_OnDemand(), self._options, name=uuid.uuid4().hex)
-                self._connected = app, auth.Client(app)
-            return self._connected
 
 
 class _Accounts:
@@ -157,7 +112,7 @@ def _verified(client: auth.Client, id_token: str) -> Mapping[str, Any] | None:
     except auth.InvalidIdTokenError:
         return None
     except (FirebaseError, GoogleAuthError) as error:
-        raise _away(error) from error
+        raise away(error) from error
     except MALFORMED:
         return None
     # A tenant has accounts of its own, whose ids may be those of this project's users.
@@ -182,17 +137,13 @@ def _valid_after_ms(client: auth.Client, user_id: str) -> int:
         raise Unauthenticated(_BAD_TOKEN, "of an account that is gone") from error
     # The token was valid a moment ago, so every other problem is in Firebase's answer.
     except (FirebaseError, GoogleAuthError, *MALFORMED) as error:
-        raise _away(error) from error
+        raise away(error) from error
     if is_disabled:
         raise Unauthenticated(_BAD_TOKEN, "of a disabled account")
     return valid_after_ms
 
 
-def _away(error: Exception) -> Unavailable:
-    return Unavailable(_AWAY, advice=next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None))
-
-
-def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
+def _check_app(app_check_token: str, firebase: Connection) -> None:
     # Only a project that requires App Check needs these, so others start faster.
     import jwt  # noqa: PLC0415
     from firebase_admin import app_check  # noqa: PLC0415
@@ -201,25 +152,11 @@ def _check_app(app: firebase_admin.App, app_check_token: str) -> None:
         # The library fetches keys before it checks this, and a forged token should not cause that.
         if jwt.get_unverified_header(app_check_token).get("alg") != "RS256":
             raise Unauthenticated(_BAD_APP, "App Check token not signed by Firebase")
-        app_check.verify_token(app_check_token, app)
+        app_check.verify_token(app_check_token, firebase.app)
     except (jwt.PyJWKClientConnectionError, FirebaseError, GoogleAuthError) as error:
-        raise _away(error) from error
+        raise away(error) from error
     except (jwt.PyJWTError, *MALFORMED) as error:
         # The type of the library's error says enough: ExpiredSignatureError, InvalidAudienceError …
         cause = next((each for each in logs.chain(error) if isinstance(each, jwt.PyJWTError)), error)
         why = f"App Check token refused: {type(cause).__name__}" if app_check_token else "no App Check token"
         raise Unauthenticated(_BAD_APP, why) from error
-
-
-class _OnDemand(credentials.Base):  # type: ignore[misc]
-    """Application Default Credentials, loaded when first needed: a forged token is refused without them."""
-
-    def get_credential(self) -> google.auth.credentials.Credentials:
-        return _OnDemandCredentials()  # type: ignore[no-untyped-call]
-
-
-class _OnDemandCredentials(google.auth.credentials.Credentials):
-    def refresh(self, request: Any) -> None:
-        found, _ = google.auth.default(scopes=_SCOPES)
-        found.refresh(request)
-        self.token, self.expiry = found.token, found.expiry

@@ -117,6 +117,8 @@ OPERATIONS = (
               requests.GenerationsQuery, [replies.GenerationsReply], USERS, [*SIGNED_IN, UserNotFound]),
     Operation("getUserCredits", "GET", handlers.get_user_credits,
               requests.CreditsQuery, [replies.CreditsReply], USERS, [*SIGNED_IN, UserNotFound]),
+    Operation("findUser", "GET", handlers.find_user,
+              requests.UserQuery, [replies.UserReply], ADMINS, [*SIGNED_IN, UserNotFound]),
     Operation("grantCredits", "POST", handlers.grant_credits,
               requests.GrantOrder, [replies.GrantReply], ADMINS, [*SIGNED_IN, BodyTooLarge, IdempotencyMismatch]),
     Operation("revokeCredits", "POST", handlers.revoke_credits,

@@ -14,6 +14,8 @@ from store import is_plain_id
 KEY_HEADER = "Idempotency-Key"
 MAX_REQUEST_ID_LENGTH = 128
 MAX_ENTRY_ID_LENGTH = 300
+# https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3, without the angle brackets
+MAX_EMAIL_LENGTH = 254
 MAX_PAGE_SIZE = 200
 # The type of an error whose message goes to the client as it is.
 CONTRACT_ERROR = "contract"
@@ -65,6 +67,14 @@ def page_token(last_id: str | None) -> str | None:
     return None if last_id is None else base64.urlsafe_b64encode(last_id.encode()).decode()
 
 
+def _email(value: Any) -> Any:
+    if isinstance(value, str) and not (len(value) <= MAX_EMAIL_LENGTH and re.fullmatch(_EMAIL, value)):
+        raise PydanticCustomError(
+            CONTRACT_ERROR, f"email must be an e-mail address of at most {MAX_EMAIL_LENGTH} characters."
+        )
+    return value
+
+
 def _digits(value: Any) -> Any:
     """The integer in a query parameter, which is always text."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 9 else value
@@ -89,6 +99,8 @@ def never_null(schema: dict[str, Any]) -> None:
 
 # store.is_plain_id as a pattern of JSON Schema; pydantic's own patterns have no lookahead.
 _PLAIN_ID = {"pattern": r"^(?!\.{1,2}$)(?!__[^/]*__$)[^/\x00-\x1f\x7f-\x9f]+$"}
+# Firebase decides whether somebody has it; this much the Admin SDK wants.
+_EMAIL = r"[^@\x00-\x20\x7f]+@[^@\x00-\x20\x7f]+"
 _PAGE_TOKEN = {"pattern": "^[A-Za-z0-9_-]+=*$"}
 _AN_ID = "5f3a9c0d"
 
@@ -103,6 +115,16 @@ UserId = Annotated[
         examples=["testUser1"],
     ),
     BeforeValidator(_user_id),
+]
+Email = Annotated[
+    str,
+    Field(
+        max_length=MAX_EMAIL_LENGTH,
+        json_schema_extra={"pattern": f"^{_EMAIL}$"},
+        description="The e-mail address of an account in Firebase Authentication.",
+        examples=["testuser1@example.com"],
+    ),
+    BeforeValidator(_email),
 ]
 IdempotencyKey = Annotated[
     str,

@@ -113,6 +113,16 @@ class CreditsReply(Reply):
     next_page_token: NextPageToken = None
 
 
+class UserReply(Reply):
+    """A user who can sign in."""
+
+    user_id: OwnerId
+    email: str = Field(description="The account's e-mail address.", examples=["testuser1@example.com"])
+    email_verified: bool = Field(
+        description="Whether the user proved that the address is theirs; otherwise anybody may have signed up with it."
+    )
+
+
 class Generation(Reply):
     """One generation request."""
 

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from schemas.fields import (
     KEY_HEADER,
     Color,
+    Email,
     IdempotencyKey,
     Model,
     PageSize,
@@ -95,6 +96,12 @@ class CreditsQuery(QueryString):
     user_id: UserId
     page_size: PageSize = 50
     after_id: PageToken | None = Field(None, validation_alias="pageToken", json_schema_extra=never_null)
+
+
+class UserQuery(QueryString):
+    """Which user to find."""
+
+    email: Email
 
 
 class GenerationsQuery(CreditsQuery):

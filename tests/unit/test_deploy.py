@@ -38,6 +38,7 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
     triggers = {name: "schedule" if "scheduleTrigger" in it else "http" for name, it in manifest["endpoints"].items()}
     assert triggers == {
         "createGenerationRequest": "http",
+        "findUser": "http",
         "getCatalog": "http",
         "getGenerationRequest": "http",
         "getUserCredits": "http",

@@ -33,9 +33,10 @@ ALLOWED: Mapping[str, Set[str]] = {
     "reporting": {"credits", "schemas", "store", "errors", "logs"},
     "ai_simulator": {"images", "store"},
     "calls": {"errors", "store"},
-    "handlers": {"calls", *BELOW_HANDLERS},
-    "services": {"handlers", "ai_simulator", "config", *BELOW_HANDLERS},
-    "api": {"handlers", "calls", "config", *BELOW_HANDLERS},
+    "identity": {"config", "store", "errors"},
+    "handlers": {"calls", "identity", *BELOW_HANDLERS},
+    "services": {"handlers", "identity", "ai_simulator", "config", *BELOW_HANDLERS},
+    "api": {"handlers", "calls", "identity", "config", *BELOW_HANDLERS},
     "main": {"api", "services", "handlers", "config"},
 }
 # The only module of credits that other packages read; handlers and services work with the rest.

@@ -50,6 +50,7 @@ OPERATIONS = [
         body=lambda user_id: {"userId": user_id, "credits": 5, "reason": "test"},
         admins_only=True,
     ),
+    Operation("findUser", "GET", query=lambda user_id: {"email": f"{user_id}@example.com"}, admins_only=True),
     Operation("getWeeklyReport", "POST", admins_only=True),
     Operation("getWeeklyReport", "GET", admins_only=True),
     Operation("listWeeklyReports", "GET", admins_only=True),

@@ -23,7 +23,7 @@ API = Description()
 GRANTING, REVOKING = "grantCredits", "revokeCredits"
 CREATE, PICTURE = "createGenerationRequest", "simulatedImage"
 # None of their own documents can be broken.
-UNBREAKABLE = ("getWeeklyReport", "listWeeklyReports", "getCatalog", "openapi")
+UNBREAKABLE = ("getWeeklyReport", "listWeeklyReports", "getCatalog", "openapi", "findUser")
 PUBLIC = ("getCatalog", PICTURE, "openapi")
 # The real server, which wants no token; the others answer in this process.
 OPEN = "open"
@@ -93,6 +93,7 @@ VALID_QUERIES = {
     "getGenerationRequest": "generationRequestId={completed_id}",
     "listGenerationRequests": "userId=reader",
     "getUserCredits": "userId=reader",
+    "findUser": "email=ann@example.com",
     PICTURE: "generationRequestId={completed_id}&token={completed_token}",
 }
 VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), GRANTING: GRANT, REVOKING: GRANT}
@@ -175,6 +176,9 @@ OWN = [
     Case(200, "GET", "getUserCredits", "userId=reader&pageToken={entry_token}"),
     Case(404, "GET", "getUserCredits", "userId=nobody"),
     Case(500, "GET", "getUserCredits", "userId=broken"),
+    Case(200, "GET", "findUser", "email=ann@example.com"),
+    Case(400, "GET", "findUser", "email=ann", reason="INVALID_REQUEST"),
+    Case(404, "GET", "findUser", "email=nobody@example.com"),
     adjust(GRANTING, 200, "granted"),
     adjust(GRANTING, 200, "to-a-newcomer", userId="newcomer"),
     adjust(GRANTING, 400, None, "INVALID_REQUEST"),

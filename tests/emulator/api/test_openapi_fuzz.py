@@ -50,6 +50,7 @@ def targets(shop: Shop) -> list[Target]:
         Target("getGenerationRequest", "GET", {"generationRequestId": [shop.completed_id, shop.failed_id, "unknown"]}),
         Target("listGenerationRequests", "GET", {**page, "status": ["completed"], "pageToken": [shop.request_token]}),
         Target("getUserCredits", "GET", {**page, "pageToken": [shop.entry_token]}),
+        Target("findUser", "GET", {"email": ["ann@example.com", "nobody@example.com"]}),
         Target("grantCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("revokeCredits", "POST", body={"userId": "rich", "credits": 5, "reason": "test"}),
         Target("getWeeklyReport", "GET", {"reportId": [OLDER_REPORT_ID], "format": ["json", "html"]}),

@@ -30,6 +30,7 @@ def test_each_function_answers_its_methods() -> None:
         "getGenerationRequest": ["GET", "HEAD"],
         "listGenerationRequests": ["GET", "HEAD"],
         "getUserCredits": ["GET", "HEAD"],
+        "findUser": ["GET", "HEAD"],
         "grantCredits": ["POST"],
         "revokeCredits": ["POST"],
         "getWeeklyReport": ["GET", "POST", "HEAD"],
@@ -57,6 +58,7 @@ def test_who_may_call_what() -> None:
     admins = {call for call, who in access.items() if who is Access.ADMINS}
     public = {call for call, who in access.items() if who is Access.PUBLIC}
     assert admins == {
+        ("GET", "findUser"),
         ("POST", "grantCredits"),
         ("POST", "revokeCredits"),
         ("GET", "getWeeklyReport"),
@@ -79,10 +81,10 @@ def test_each_operation_lists_the_errors_of_its_kind(operation: Operation) -> No
 
 
 @EACH
-def test_an_operation_with_a_balance_may_not_find_its_user(operation: Operation) -> None:
+def test_an_operation_on_a_user_who_must_exist_may_not_find_them(operation: Operation) -> None:
     """A grant opens an account instead, and a request is found by its own id."""
-    has_balance = operation.acts_for_user or operation.function == "revokeCredits"
-    assert (UserNotFound in operation.errors) == has_balance
+    needs_user = operation.acts_for_user or operation.function in ("findUser", "revokeCredits")
+    assert (UserNotFound in operation.errors) == needs_user
 
 
 @EACH

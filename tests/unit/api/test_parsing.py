@@ -20,6 +20,7 @@ from schemas.requests import (
     NoQuery,
     QuoteOrder,
     ReportQuery,
+    UserQuery,
 )
 
 BODY = {"userId": "ann", "model": "model-a", "style": "anime", "color": "neon", "size": "1024x1024"}
@@ -197,6 +198,20 @@ def test_anything_else_is_not(user_id: str) -> None:
         error = refused(model, sent)
         assert error.message.startswith("Invalid userId.")
         assert fields(error) == ["userId"]
+
+
+@pytest.mark.parametrize("email", ["a@b", "Ann.Lee+1@example.com", "ünï@çødé.example", "x" * 250 + "@b.c"])
+def test_an_address_has_one_at_sign(email: str) -> None:
+    """Whether somebody has it is for Firebase to say."""
+    assert parse(UserQuery, {"email": email}).email == email
+
+
+@pytest.mark.parametrize("email", ["ann", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "\0@b", "x" * 251 + "@b.c"])
+def test_what_cannot_be_an_address_is_refused(email: str) -> None:
+    """Without a question to Firebase, and without quoting it."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(UserQuery, {"email": email})
+    assert caught.value.message == "email must be an e-mail address of at most 254 characters."
 
 
 def test_every_bad_parameter_is_named_at_once() -> None:
