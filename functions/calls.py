@@ -44,10 +44,11 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A 200 answer that is not JSON."""
+    """A 200 answer that is not JSON. A browser applies no styles but those of `style_source`, in a policy's words."""
 
     text: str
     media_type: str
+    style_source: str = "'none'"
 
 
 @dataclass(frozen=True, slots=True)

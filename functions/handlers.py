@@ -292,7 +292,8 @@ def _summary(report: "Report") -> ReportSummary:
 
 def _shown(report: "Report", query: requests.MakeReportQuery, services: Services) -> Ok | Text:
     if query.format == "html":
-        return Text(services.reporting().page(report), "text/html")
+        reporting = services.reporting()
+        return Text(reporting.page(report), "text/html", reporting.page_style_source)
     return Ok(report_reply(report.id, report.fields))
 
 

@@ -41,12 +41,8 @@ TRACE_HEADER = "X-Cloud-Trace-Context"
 ANSWER_SHARE = 0.95
 # The share of the time-out that one call to Firebase Authentication may use.
 TOKEN_SHARE = 0.25
-# A page needs only its own styles, so the browser may refuse everything else.
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-    **NO_SNIFFING,
-}
+POLICY_HEADER = "Content-Security-Policy"
 # For answers that never change.
 CACHE_HEADERS = {"Cache-Control": CACHE_CONTROL}
 
@@ -222,9 +218,15 @@ def _rendered(answer: HandlerResult, request: Request) -> Response:
     if isinstance(answer, Png):
         return _png_response(answer, request)
     if isinstance(answer, Text):
-        return Response(answer.text, mimetype=answer.media_type, headers=PAGE_HEADERS)
+        return Response(answer.text, mimetype=answer.media_type, headers=_page_headers(answer))
     body = answer.reply.model_dump(mode="json", by_alias=True)
     return _json(200, body, {REPLAYED: "true"} if answer.is_replay else {})
+
+
+def _page_headers(page: Text) -> Mapping[str, str]:
+    """A page needs only its own styles, so the browser may refuse everything else."""
+    policy = f"default-src 'none'; style-src {page.style_source}; img-src data:; frame-ancestors 'none'"
+    return {POLICY_HEADER: policy, **NO_SNIFFING}
 
 
 def _png_response(answer: Png, request: Request) -> Response:

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 import config
 from api.auth import ADMIN_CLAIM, APP_CHECK_HEADER
 from api.body import MAX_BODY_BYTES, MAX_HEADERS_BYTES, MAX_QUERY_BYTES
-from api.endpoint import CACHE_HEADERS, NO_SNIFFING, PAGE_HEADERS
+from api.endpoint import CACHE_HEADERS, NO_SNIFFING, POLICY_HEADER
 from api.json_schemas import ExactSchema, Schema, example, of_outputs
 from api.operations import OPERATIONS, PICTURE, Access, Operation
 from errors import REPLAYED, RETRY_AFTER, ApiError
@@ -48,9 +48,11 @@ HEADERS: Mapping[str, Schema] = {
     ETAG: {"description": "The picture's version.", "schema": {"type": "string"}},
     **{
         name: {"description": "For browsers.", "schema": {"const": value}}
-        for name, value in (PAGE_HEADERS | CACHE_HEADERS).items()
+        for name, value in (NO_SNIFFING | CACHE_HEADERS).items()
     },
+    POLICY_HEADER: {"description": "For browsers.", "schema": {"type": "string"}},
 }
+PAGE_HEADERS = (POLICY_HEADER, *NO_SNIFFING)
 PICTURE_HEADERS = (ETAG, *CACHE_HEADERS, *NO_SNIFFING)
 
 

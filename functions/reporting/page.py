@@ -1,5 +1,8 @@
 """A weekly report -> one HTML page that loads nothing and needs no script. Its template is page.html."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +17,7 @@ from reporting.usage import Usage, percent
 from reporting.window import Window, midnight
 from reporting.words import change, clean, duration, number, part, percentage, week_name, window_words
 
+TEMPLATE = Path(__file__).with_name("page.html")
 MAX_FINDINGS = 20
 # More would push the figures off the first screen of a phone: the others are one click away.
 MAX_OPEN_FINDINGS = 3
@@ -60,9 +64,10 @@ def render(report: Report, weeks: Sequence[Week], after: Window | None = None) -
     shown = len(findings) if len(findings) <= MAX_OPEN_FINDINGS else MAX_OPEN_FINDINGS - 1
     return (
         _environment()
-        .get_template("page.html")
+        .get_template(TEMPLATE.name)
         .render(
             report=report,
+            style_source=style_source(),
             name=week_name(report.window),
             window=window_words(report.window),
             compared=week_name(weeks[0].window) if weeks else "",
@@ -89,8 +94,15 @@ def render(report: Report, weeks: Sequence[Week], after: Window | None = None) -
 
 
 @lru_cache(maxsize=1)
+def style_source() -> str:
+    """The hash of the page's one style block: https://www.w3.org/TR/CSP3/#grammardef-hash-source"""
+    [styles] = re.findall(r"<style>(.*?)</style>", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(styles.encode()).digest()).decode()}'"
+
+
+@lru_cache(maxsize=1)
 def _environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent)
+    loader = FileSystemLoader(TEMPLATE.parent)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=clean)
 
 

@@ -63,6 +63,11 @@ class Reporting:
         """The report as one HTML page, with links to the weeks before and after."""
         return page.render(report, self.reports.weeks_before(report), self.reports.week_after(report))
 
+    @property
+    def page_style_source(self) -> str:
+        """The hash of the page's styles, as a Content-Security-Policy names them."""
+        return page.style_source()
+
     def _catch_up(self, window: Window) -> bool:
         """Makes the reports before this window's that are due; whether all were made.
 

@@ -291,6 +291,19 @@ def test_the_sales_are_on_a_phones_first_screen(browser: Browser, page_file: Cal
     assert browser.open(page_file(scale), width=360, dark=False)["lowestFigure"] <= SCREEN_HEIGHT
 
 
+@pytest.mark.parametrize("smuggled", ["<style>body { zoom: 3 }</style>", '<p style="zoom: 3">x</p>'])
+def test_a_style_that_is_not_the_pages_own_is_refused(
+    browser: Browser, page_file: Callable[[int], Path], smuggled: str
+) -> None:
+    """Should a name ever get into the page as markup, it cannot move or cover a figure."""
+    file = page_file(1).with_name("smuggled.html")
+    file.write_text(page_file(1).read_text(encoding="utf-8").replace("<main>", f"<main>{smuggled}"), encoding="utf-8")
+    browser.load(file)
+    assert "violates" in browser.wait_for("Log.entryAdded")["entry"]["text"]
+    assert browser.value_of("[...document.querySelectorAll('*')].every(each => getComputedStyle(each).zoom === '1')")
+    assert browser.value_of("getComputedStyle(document.body).fontVariantNumeric") == "tabular-nums"
+
+
 # --- Links ---
 
 PLACE = """(() => {

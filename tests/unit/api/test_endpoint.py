@@ -456,13 +456,14 @@ def test_a_public_function_asks_for_no_token_and_knows_nobody(door: Door, probe:
 
 
 def test_a_page_may_run_nothing(door: Door, probe: Callable[..., None]) -> None:
-    """A text goes out as it is, under a policy that allows its own styles only."""
-    probe(lambda query, call, services: Text("<p>ü</p>", "text/html"))
-    response = door.call(PROBE)
-    assert response.get_data(as_text=True) == "<p>ü</p>"
-    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    """A text goes out as it is, under a policy that allows its own styles only: none, if it names none."""
+    for named, allowed in (((), "'none'"), (("'sha256-abc'",), "'sha256-abc'")):
+        probe(lambda query, call, services, named=named: Text("<p>ü</p>", "text/html", *named))
+        response = door.call(PROBE)
+        assert response.get_data(as_text=True) == "<p>ü</p>"
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert f"default-src 'none'; style-src {allowed};" in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_picture_is_kept_by_whoever_has_it(door: Door, probe: Callable[..., None]) -> None:
