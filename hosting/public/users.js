@@ -19,20 +19,27 @@ export function openUsers(adminId) {
   const orders = { grantCredits: new Orders("grantCredits", adminId), revokeCredits: new Orders("revokeCredits", adminId) };
   let shown = null;
 
-  listen(lookUp, "submit", once(find("button", lookUp), () => show(lookUp.elements.userId.value.trim())));
+  listen(lookUp, "submit", once(find("button", lookUp), () => show(lookUp.elements.user.value.trim())));
   listen(more, "click", once(more, () => page(shown.userId, shown.nextPageToken)));
   listen(move, "change", () => (button.textContent = label()));
   listen(move, "submit", once(button, submit));
   Object.values(orders).forEach(finish);
 
-  async function show(userId) {
+  async function show(typed) {
     find("#found").hidden = true;
     say(find("#look-up-result"), "");
     say(find("#move-result"), "");
-    if (await page(userId, null)) find("#found-name").focus();
+    try {
+      const account = typed.includes("@") ? await withEmail(typed) : null;
+      say(find("#found-email"), account ? emailText(account) : "");
+      // A mistyped address must not become the id of a new account.
+      if (await page(account?.userId ?? typed, null, Boolean(account) || !typed.includes("@"))) find("#found-name").focus();
+    } catch (error) {
+      say(find("#look-up-result"), explained(error), "bad");
+    }
   }
 
-  async function page(userId, pageToken) {
+  async function page(userId, pageToken, mayBeNew = true) {
     try {
       const found = await read("getUserCredits", { userId, pageSize: PAGE_SIZE, pageToken });
       const rows = found.transactions.map((entry) => entryRow({ ...entry, time: new Date(entry.timestamp) }));
@@ -46,7 +53,8 @@ export function openUsers(adminId) {
       find("#found").hidden = false;
       return true;
     } catch (error) {
-      if (error.status === 404) return offerNew(userId);
+      if (error.status === 404 && mayBeNew) return offerNew(userId);
+      if (error.status === 404) return unknown();
       say(find("#look-up-result"), explained(error), "bad");
       return false;
     }
@@ -61,6 +69,11 @@ export function openUsers(adminId) {
     more.hidden = true;
     find("#found").hidden = false;
     return true;
+  }
+
+  function unknown() {
+    say(find("#look-up-result"), "Nobody has this e-mail address or this id.", "bad");
+    return false;
   }
 
   async function submit() {
@@ -97,6 +110,18 @@ export function openUsers(adminId) {
     say(find("#look-up-result"), "");
   };
 }
+
+// The account with this address, or null: a user id may look like an address too.
+async function withEmail(email) {
+  try {
+    return await read("findUser", { email });
+  } catch (error) {
+    if (error.status === 404 || error.status === 400) return null;
+    throw error;
+  }
+}
+
+const emailText = ({ email, emailVerified }) => (emailVerified ? email : `${email} (not verified)`);
 
 const label = () => (move.elements.direction.value === "grantCredits" ? "Give credits" : "Take credits back");
 
