@@ -95,6 +95,7 @@ MODELS = {"model-a": MODEL_A, "model-b": MODEL_B}
 FIRESTORE_HOST, AUTH_HOST = "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"
 # An address, unlike the others.
 STORAGE_URL = "STORAGE_EMULATOR_HOST"
+TASKS_HOST = "CLOUD_TASKS_EMULATOR_HOST"
 # The Emulator UI's pages may call the functions in the emulator.
 LOCAL_ORIGINS = ("http://127.0.0.1:4000", "http://localhost:4000")
 # https://cloud.google.com/firestore/docs/manage-databases#database_id
@@ -110,6 +111,9 @@ MAX_THREADS = 64
 # Less leaves no room for a token, a model and a refund. An emulator may try it.
 MIN_TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS = 10, 2
 
+# https://firebase.google.com/docs/functions/quotas#time_limits
+MAX_WORKER_SECONDS = 1800
+
 # As the Firebase CLI accepts them, up to what one CPU allows:
 # https://cloud.google.com/run/docs/configuring/services/memory-limits
 MEMORY_SIZES_MB = (256, 512, 1024, 2048, 4096)
@@ -123,6 +127,7 @@ class Settings:
     database: str
     region: str
     timeout_seconds: int
+    has_tasks: bool
     ai_failure_rate: float
     catalog_ttl_seconds: float
     lease_seconds: int
@@ -138,6 +143,11 @@ class Settings:
     allowed_origins: Sequence[str]
     report_webhook_url: str = field(repr=False)
     openai_api_key: str = field(repr=False)
+
+    @property
+    def worker_timeout_seconds(self) -> int:
+        """How long the worker of an asynchronous purchase may run: two runs fit into the reservation's lease."""
+        return max(1, min(MAX_WORKER_SECONDS, self.lease_seconds * 2 // 5))
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -159,6 +169,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         database=reader.matching(FIRESTORE_DATABASE, _DATABASE, "(default) or the name of a Firestore database"),
         region=region,
         timeout_seconds=timeout_seconds,
+        # An emulator's order must not reach the queues of a real project.
+        has_tasks=not in_emulator or bool(environ.get(TASKS_HOST)),
         ai_failure_rate=reader.number(AI_FAILURE_RATE, float, "a number from 0 to 1", lambda value: value <= 1),
         catalog_ttl_seconds=reader.number(
             CATALOG_TTL_SECONDS, float, "a number from 0 to 86400", lambda value: value <= 86_400
@@ -229,6 +241,8 @@ def _identity_problems(require_auth: bool, environ: Mapping[str, str]) -> Iterat
             f"{AUTH_HOST} must not be set without {FIRESTORE_HOST}: "
             "the Auth emulator's tokens are unsigned, and anybody can make one"
         )
+    if environ.get(TASKS_HOST):
+        yield f"{TASKS_HOST} must not be set without {FIRESTORE_HOST}: orders that were paid for would be lost"
     if environ.get(STORAGE_URL):
         yield f"{STORAGE_URL} must not be set without {FIRESTORE_HOST}: pictures that were paid for would be lost"
 

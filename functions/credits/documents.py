@@ -24,8 +24,8 @@ STYLES = "styles"
 COLORS = "colors"
 SIZES = "sizes"
 
-PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
-STATUSES = (PENDING, COMPLETED, FAILED)
+PENDING, COMPLETED, FAILED, CANCELED = "pending", "completed", "failed", "canceled"
+STATUSES = (PENDING, COMPLETED, FAILED, CANCELED)
 DEDUCTION, REFUND, GRANT, REVOCATION = "deduction", "refund", "grant", "revocation"
 # Whether an entry of each type adds to the balance or takes from it.
 SIGNS = {DEDUCTION: -1, REFUND: 1, GRANT: 1, REVOCATION: -1}
@@ -173,7 +173,7 @@ def status(request: Document) -> str:
     """One of STATUSES."""
     status = existing(request).get("status")
     if status not in STATUSES:
-        raise BrokenDocument(request.path, "status must be pending, completed or failed")
+        raise BrokenDocument(request.path, f"status must be one of {', '.join(STATUSES)}")
     return str(status)
 
 
