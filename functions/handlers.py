@@ -281,6 +281,7 @@ def _summary(report: "Report") -> ReportSummary:
         total_requests=usage.total,
         total_completed=usage.completed,
         total_failed=usage.failed,
+        total_canceled=usage.canceled,
         total_credits_granted=usage.credits_granted,
         total_credits_revoked=usage.credits_revoked,
         total_credits_spent=usage.credits_spent,

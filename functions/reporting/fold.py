@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
+from credits.documents import ACCOUNT_DELETED, CANCELED, COMPLETED, FAILED, MAX_COST_CREDITS, STATUSES
 from reporting import stored
 from reporting.usage import DIMENSIONS, OTHERS, UNKNOWN, Counts, Day, Usage, percent
 
@@ -26,7 +26,7 @@ MAX_MILLISECONDS = 86_400_000
 _RESERVED_NAME = re.compile(r"__.*__", re.DOTALL)
 _MILLISECOND = timedelta(milliseconds=1)
 # Which of a Day's sums the cost of a request belongs to.
-_CREDITS = {COMPLETED: "credits_spent", FAILED: "credits_refunded"}
+_CREDITS = {COMPLETED: "credits_spent", FAILED: "credits_refunded", CANCELED: "credits_refunded"}
 
 
 class DayFold:
@@ -56,7 +56,7 @@ class DayFold:
             status = row[4]
         if isinstance(user_id, str):
             self.users.add(hash(user_id))
-        if status in _CREDITS:
+        if status in (COMPLETED, FAILED):
             created, updated = get("createdAt"), get("updatedAt")
             if isinstance(created, datetime) and isinstance(updated, datetime):
                 milliseconds = round((updated - created) / _MILLISECOND)
@@ -89,7 +89,8 @@ def usage_of(folds: Sequence[DayFold]) -> Usage:
         for (*names, given_status, cost, failure), count in fold.rows.items():
             status = given_status if given_status in STATUSES else UNKNOWN
             days[fold.date].update({"total": count, status: count})
-            counts = Counts(count, count * (status == COMPLETED), count * (status == FAILED))
+            outcomes = (count * (status == outcome) for outcome in (COMPLETED, FAILED, CANCELED))
+            counts = Counts(count, *outcomes)
             # The credits of a deleted account had nobody to go back to.
             is_priced = failure != ACCOUNT_DELETED and cost is not None and 0 < cost <= MAX_COST_CREDITS
             credits = count * cost if is_priced and status in _CREDITS else 0

@@ -24,7 +24,7 @@ MAX_OPEN_FINDINGS = 3
 
 NOT_RECORDED = "not recorded"
 # What the page calls the kinds of a bar's parts.
-OUTCOMES = {"completed": "delivered", "failed": "failed", "pending": "not ended"}
+OUTCOMES = {"completed": "delivered", "failed": "failed", "canceled": "canceled", "pending": "not ended"}
 
 
 class Verdict(NamedTuple):
@@ -80,6 +80,7 @@ def render(report: Report, weeks: Sequence[Week], after: Window | None = None) -
             sales=list(_sales(report, before)),
             requests=list(_requests(usage, before)),
             outcomes=[(kind, f"{number(getattr(usage, kind))} {word}") for kind, word in OUTCOMES.items()],
+            outcome_legend=list(OUTCOMES.items()),
             outcome_bar=tables.outcome_bar(usage.counts, usage.counts.total),
             days=tables.days(report),
             is_partial=report.window is not None and report.window.end != midnight(report.window.end),
@@ -170,7 +171,7 @@ def _failed_tile(usage: Usage, before: Usage) -> Tile:
         return Tile("Failed", number(None), NOT_RECORDED)
     counts, then = usage.counts, before.counts
     if not counts.settled:
-        return Tile("Failed", number(0), "no request ended")
+        return Tile("Failed", number(0), "none delivered, none failed")
     rate, rate_before = percent(counts.failed, counts.settled), percent(then.failed, then.settled)
     note = ", ".join(filter(None, (percentage(rate), change(rate, rate_before, percentage))))
     return Tile("Failed", part(counts.failed, counts.settled), note)

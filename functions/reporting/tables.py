@@ -41,9 +41,9 @@ class Table:
 
 
 def outcome_bar(counts: Counts, scale: float) -> Bar:
-    """How many requests were delivered, failed, or neither, of `scale` requests."""
-    rest = counts.total - counts.settled
-    return _bar({"completed": counts.completed, "failed": counts.failed, "pending": rest}, scale)
+    """How many requests were delivered, failed, were canceled, or have not ended, of `scale` requests."""
+    ended = {"completed": counts.completed, "failed": counts.failed, "canceled": counts.canceled}
+    return _bar({**ended, "pending": counts.total - sum(ended.values())}, scale)
 
 
 def days(report: Report) -> Table:
@@ -54,7 +54,7 @@ def days(report: Report) -> Table:
     scale = max((day.total for day in by_name.values()), default=0)
     rows = []
     for name, day in by_name.items():
-        counts = Counts(day.total, day.completed, day.failed)
+        counts = Counts(day.total, day.completed, day.failed, day.canceled)
         sold = NOTHING if usage.credits_granted is None else number(day.credits_granted)
         cells = sold, number(day.credits_spent), number(day.credits_refunded), _failed(counts)
         rows.append(Row(name, cells, outcome_bar(counts, scale)))

@@ -13,11 +13,12 @@ UNKNOWN = "unknown"
 OTHERS = "other"
 
 # Attributes of a week and of a day -> their stored names.
-_WEEK = {"total": "totalRequests", "completed": "totalCompleted", "failed": "totalFailed", "pending": "totalPending"}
-_WEEK |= {"unknown": "totalUnknown", "distinct_users": "distinctUsers"}
+_WEEK = {"total": "totalRequests", "completed": "totalCompleted", "failed": "totalFailed"}
+_WEEK |= {"canceled": "totalCanceled", "pending": "totalPending", "unknown": "totalUnknown"}
+_WEEK |= {"distinct_users": "distinctUsers"}
 _WEEK |= {"credits_spent": "totalCreditsSpent", "credits_refunded": "totalCreditsRefunded"}
 _WEEK |= {"credits_granted": "totalCreditsGranted", "credits_revoked": "totalCreditsRevoked"}
-_DAY = {name: name for name in ("total", "completed", "failed", "pending", "unknown")}
+_DAY = {name: name for name in ("total", "completed", "failed", "canceled", "pending", "unknown")}
 _DAY |= {"credits_spent": "creditsSpent", "credits_refunded": "creditsRefunded"}
 _DAY |= {"credits_granted": "creditsGranted", "credits_revoked": "creditsRevoked"}
 _percentage = partial(stored.number, maximum=100)
@@ -25,14 +26,16 @@ _percentage = partial(stored.number, maximum=100)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Requests of one kind. Those neither completed nor failed are pending, or their outcome is not known."""
+    """Requests of one kind. The rest of the total is pending, or its outcome is not known."""
 
     total: int = 0
     completed: int = 0
     failed: int = 0
+    canceled: int = 0
 
     @property
     def settled(self) -> int:
+        """Those that say how often requests fail; what a buyer canceled is neither a success nor a failure."""
         return self.completed + self.failed
 
     @property
@@ -41,7 +44,12 @@ class Counts:
         return self.failed / self.settled if self.settled else 0.0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.total + other.total, self.completed + other.completed, self.failed + other.failed)
+        return Counts(
+            self.total + other.total,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.canceled + other.canceled,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Day:
     total: int = 0
     completed: int = 0
     failed: int = 0
+    canceled: int = 0
     pending: int = 0
     unknown: int = 0
     credits_spent: int = 0
@@ -70,6 +79,7 @@ class Usage:
     total: int | None
     completed: int | None = None
     failed: int | None = None
+    canceled: int | None = None
     pending: int | None = None
     unknown: int | None = None
     credits_spent: int | None = None
@@ -89,7 +99,7 @@ class Usage:
     @property
     def counts(self) -> Counts:
         """All requests; 0 for what is not known."""
-        return Counts(self.total or 0, self.completed or 0, self.failed or 0)
+        return Counts(self.total or 0, self.completed or 0, self.failed or 0, self.canceled or 0)
 
     def to_fields(self) -> dict[str, Any]:
         """The stored form."""
@@ -180,25 +190,27 @@ class _Fields:
 
     def counts(self) -> Counts:
         """One option's counts."""
-        given = {name: self.take(name, stored.count) for name in ("total", "completed", "failed")}
+        given = {name: self.take(name, stored.count) for name in ("total", "completed", "failed", "canceled")}
         if given["total"] is None and None not in (given["completed"], given["failed"]):
-            given["total"] = given["completed"] + given["failed"]
+            given["total"] = given["completed"] + given["failed"] + (given["canceled"] or 0)
         given |= self.outcome("total", given, self.take("failureRate", _percentage))
         return Counts(**{name: count or 0 for name, count in given.items()})
 
     def outcome(self, name: str, given: Mapping[str, Any], failure_percent: float | None) -> dict[str, Any]:
         """How many of the total completed and failed. What is missing follows from the rest, or is not known."""
         total, completed, failed = given["total"], given["completed"], given["failed"]
-        settled = (total or 0) - (given.get("pending") or 0)
+        canceled = given["canceled"] or 0
+        settled = (total or 0) - canceled - (given.get("pending") or 0)
         if completed is None and failed is None:
             failed = None if failure_percent is None else round(settled * failure_percent / 100)
         if completed is None and failed is not None:
             completed = settled - failed
         elif failed is None and completed is not None:
             failed = settled - completed
-        if total is not None and (completed is None or (min(completed, failed) >= 0 and completed + failed <= total)):
+        known = (completed or 0, failed or 0, canceled)
+        if total is not None and min(known) >= 0 and (completed is None or sum(known) <= total):
             return {"completed": completed, "failed": failed}
-        problem = "missing" if total is None else f"{total}, less than its completed, failed and pending requests"
+        problem = "missing" if total is None else f"{total}, less than its requests by outcome"
         self.problems.append(f"{self.path}{name} is {problem}")
         return {"completed": None, "failed": None}
 
@@ -226,6 +238,7 @@ def _breakdown_fields(options: Mapping[str, Counts], credits: Mapping[str, int])
             "total": each.total,
             "completed": each.completed,
             "failed": each.failed,
+            "canceled": each.canceled,
             "failureRate": round(100 * each.failure_rate, 2) if each.settled else None,
             "creditsSpent": credits.get(option),
         }

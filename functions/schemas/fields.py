@@ -189,4 +189,4 @@ NextPageToken = Annotated[
         description="Send it as pageToken to get the next page; none on the last.",
     ),
 ]
-Status = Literal["pending", "completed", "failed"]
+Status = Literal["pending", "completed", "failed", "canceled"]

@@ -15,6 +15,12 @@ from schemas.replies import Reply
 Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(ge=0)]
+Canceled = Annotated[
+    Count | None,
+    Field(
+        description="By the buyer or an admin: neither a success nor a failure. Null in older reports.", examples=[0]
+    ),
+]
 StoredReportId = Annotated[str, Field(pattern=f"^{REPORT_ID}$", examples=["report_2026-03-09"])]
 AlertId = Annotated[str, Field(examples=["report_2026-03-09-8c0f5e4f7f1f3b52"])]
 
@@ -33,8 +39,9 @@ class OptionUsage(Stored):
     total: Count = Field(examples=[12])
     completed: Count = Field(examples=[11])
     failed: Count = Field(examples=[1])
+    canceled: Canceled = None
     failure_rate: Percent | None = Field(
-        description="In percent of those that ended; null if none did.", examples=[8.33]
+        description="In percent of the completed and failed; null if there are none.", examples=[8.33]
     )
     credits_spent: Count | None = Field(None, description="Null in older reports.", examples=[33])
 
@@ -45,6 +52,7 @@ class DayUsage(Stored):
     total: Count = Field(examples=[12])
     completed: Count = Field(examples=[11])
     failed: Count = Field(examples=[1])
+    canceled: Canceled = None
     pending: Count
     unknown: Count
     credits_spent: Count = Field(examples=[33])
@@ -96,6 +104,7 @@ class WeekUsage(Stored):
     total_requests: Count = Field(examples=[12])
     total_completed: Count = Field(examples=[11])
     total_failed: Count = Field(examples=[1])
+    total_canceled: Canceled = None
     total_pending: Count
     total_unknown: Count
     total_credits_spent: Count = Field(examples=[33])
@@ -107,7 +116,7 @@ class WeekUsage(Stored):
         None, description="Taken back by admins, or lost with an account; null in older reports.", examples=[0]
     )
     success_rate: Percent | None = Field(
-        description="In percent of the requests that ended; null if none did.", examples=[91.67]
+        description="In percent of the completed and failed; null if there are none.", examples=[91.67]
     )
     by_model: dict[Model, OptionUsage]
     by_style: dict[Style, OptionUsage]
@@ -154,6 +163,7 @@ class ReportSummary(Reply):
     total_requests: Count | None = Field(examples=[12])
     total_completed: Count | None = Field(examples=[11])
     total_failed: Count | None = Field(examples=[1])
+    total_canceled: Count | None = Field(examples=[0])
     total_credits_granted: Count | None = Field(examples=[100])
     total_credits_revoked: Count | None = Field(examples=[0])
     total_credits_spent: Count | None = Field(examples=[33])

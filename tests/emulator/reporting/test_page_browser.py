@@ -205,12 +205,13 @@ def week(weeks_ago: int, more_styles: tuple[str, ...] = (), scale: int = 1) -> d
     days = [f"{end - timedelta(days=day):%Y-%m-%d}" for day in range(7, 0, -1)]
     styles = ["realistic", "anime", "oil painting", "sketch", "cyberpunk", "watercolor", *more_styles]
     finding = {"severity": "critical", "message": "Failure rate of model model-b rose.", "pValue": 1e-9}
-    day = {"total": 2_067, "completed": 1_900, "failed": 150, "pending": 17}
+    day = {"total": 2_127, "completed": 1_900, "failed": 150, "canceled": 60, "pending": 17}
     day |= {"creditsSpent": 5_052, "creditsRefunded": 400, "creditsGranted": 6_125, "creditsRevoked": 160}
     return {
-        "totalRequests": 14_439 * scale,
+        "totalRequests": 14_859 * scale,
         "totalCompleted": 13_046 * scale,
         "totalFailed": 1_275 * scale,
+        "totalCanceled": 420 * scale,
         "totalPending": 118 * scale,
         "totalCreditsSpent": 34_652 * scale,
         "totalCreditsRefunded": 2_928 * scale,

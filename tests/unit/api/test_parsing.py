@@ -218,8 +218,8 @@ def test_every_bad_parameter_is_named_at_once() -> None:
     """User, page and status in one error; a parameter with a closed list names it."""
     error = refused(GenerationsQuery, {"userId": "a/b", "status": "x", "pageSize": "0", "pageToken": "!"})
     assert fields(error) == ["userId", "pageSize", "pageToken", "status"]
-    assert error.details["fields"][3]["allowed"] == ["pending", "completed", "failed"]
-    assert "status must be one of pending, completed, failed." in error.message
+    assert error.details["fields"][3]["allowed"] == ["pending", "completed", "failed", "canceled"]
+    assert "status must be one of pending, completed, failed, canceled." in error.message
 
 
 @pytest.mark.parametrize(("text", "size"), [("1", 1), ("200", 200), ("007", 7)])

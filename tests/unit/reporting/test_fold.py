@@ -19,25 +19,30 @@ def folded(*requests: dict[str, Any]) -> Usage:
 
 
 def test_each_request_is_counted_once_in_every_breakdown() -> None:
-    """By outcome, option, day and reason; credits are spent if it completed, and refunded if it failed."""
+    """By outcome, option, day and reason; credits are spent if it completed, otherwise refunded if it ended."""
     request = {"userId": "ann", "model": "model-a", "style": "anime", "createdAt": CREATED, "cost": 3}
     usage = folded(
         {**request, "status": "completed", "updatedAt": CREATED + timedelta(seconds=4), "size": "512x512"},
         {**request, "status": "failed", "updatedAt": CREATED + timedelta(seconds=2), "failure": "GENERATION_FAILED"},
+        {**request, "status": "canceled", "updatedAt": CREATED + timedelta(seconds=1)},
         {**request, "status": "pending", "userId": "bob"},
     )
-    assert (usage.total, usage.completed, usage.failed, usage.pending, usage.unknown) == (3, 1, 1, 1, 0)
-    assert (usage.credits_spent, usage.credits_refunded, usage.distinct_users) == (3, 3, 2)
+    assert (usage.counts, usage.pending, usage.unknown) == (Counts(4, 1, 1, 1), 1, 0)
+    assert (usage.credits_spent, usage.credits_refunded, usage.distinct_users) == (3, 6, 2)
     assert (usage.success_percent, usage.median_seconds, usage.p95_seconds) == (50, 2, 4)
-    assert (usage.by["style"], usage.by["size"]["unknown"]) == ({"anime": Counts(3, 1, 1)}, Counts(2, 0, 1))
-    assert usage.days == {"2026-11-20": Day(3, 1, 1, 1, 0, 3, 3)}
+    assert (usage.by["style"], usage.by["size"]["unknown"]) == ({"anime": Counts(4, 1, 1, 1)}, Counts(3, 0, 1, 1))
+    assert usage.days == {"2026-11-20": Day(4, 1, 1, 1, 1, 0, 3, 6)}
     assert usage.failure_reasons == {"GENERATION_FAILED": 1}
 
 
 def test_a_week_in_parts_is_the_week() -> None:
     """Folded in two parts the figures are the same as in one."""
     requests = [
-        {"userId": f"u{number % 7}", "status": ("completed", "failed", "pending")[number % 3], "cost": number % 4}
+        {
+            "userId": f"u{number % 7}",
+            "status": ("completed", "failed", "canceled", "pending")[number % 4],
+            "cost": number % 4,
+        }
         | {"style": f"s{number % 5}", "createdAt": CREATED, "updatedAt": CREATED + timedelta(seconds=number)}
         for number in range(60)
     ]

@@ -101,6 +101,7 @@ def test_the_answer_says_the_main_figures_of_each_report() -> None:
         "totalRequests": 0,
         "totalCompleted": 0,
         "totalFailed": 0,
+        "totalCanceled": 0,
         "totalCreditsGranted": 25,
         "totalCreditsRevoked": 0,
         "totalCreditsSpent": 0,
@@ -110,8 +111,16 @@ def test_the_answer_says_the_main_figures_of_each_report() -> None:
     }
     second = listed(backend, pageToken=first["nextPageToken"])
     (summary,) = second["reports"]
-    names = ("reportId", "totalRequests", "totalFailed", "totalCreditsSpent", "anomalyCount", "criticalCount")
-    assert [summary[name] for name in names] == ["report_2026-02-23", 4, 1, None, None, None]
+    names = (
+        "reportId",
+        "totalRequests",
+        "totalFailed",
+        "totalCanceled",
+        "totalCreditsSpent",
+        "anomalyCount",
+        "criticalCount",
+    )
+    assert [summary[name] for name in names] == ["report_2026-02-23", 4, 1, None, None, None, None]
     assert "nextPageToken" not in second
 
 

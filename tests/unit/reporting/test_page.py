@@ -143,7 +143,21 @@ def test_requests_and_speed_stand_with_what_they_were() -> None:
     assert tile(seen, "Users who ordered") == ["12", "unchanged"]
     assert tile(seen, "Half ended within")[0] == "40\N{NO-BREAK SPACE}ms"
     assert tile(seen, "19 of 20 ended within")[0] == "9.9\N{NO-BREAK SPACE}s"
-    assert {"90 delivered", "10 failed", "0 not ended"} <= {*seen}
+    assert {"90 delivered", "10 failed", f"{NOTHING} canceled", "0 not ended"} <= {*seen}
+
+
+def test_what_was_canceled_is_no_failure() -> None:
+    """It has its own words and its own part of the bar; a week in which all was canceled has no failure rate."""
+    by_day = {"2026-11-18": {"total": 125, "completed": 90, "failed": 10, "canceled": 25}}
+    html = render(totalRequests=130, totalCanceled=25, totalPending=5, byDay=by_day)
+    seen = Reader(html).texts
+    assert {"90 delivered", "10 failed", "25 canceled", "5 not ended"} <= {*seen}
+    assert tile(seen, "Failed")[0] == row(seen, "Wed 18 Nov", 4)[-1] == "10 of 100"
+    assert '<line class="canceled" x1="80.0%" x2="100.0%"' in html
+    ended = {"totalCompleted": 0, "totalFailed": 0, "totalCanceled": 100, "successRate": None}
+    seen = texts(**ended, byModel={}, failureReasons={})
+    assert tile(seen, "Failed") == ["0", "none delivered, none failed"]
+    assert {"100 canceled", "0 not ended", "No request failed."} <= {*seen}
 
 
 def test_every_day_of_the_week_is_listed() -> None:
@@ -184,7 +198,10 @@ def test_failures_are_listed_worst_first_with_their_numbers() -> None:
     assert row(failures, "model-a", 3) == ["3 of 70", "4.3%", "2.0%"]
     assert [text for text in failures if text.startswith("model-")] == ["model-b", "model-a"]
     assert {"By model", "By style", "By color", "By size"} <= {*failures}
-    assert "Worst first, of the requests that ended. A full bar is 23.3% in all of these tables." in seen
+    assert (
+        "Worst first, of the requests that were delivered or failed. A full bar is 23.3% in all of these tables."
+        in seen
+    )
 
 
 def test_the_last_weeks_end_with_this_one() -> None:
@@ -313,7 +330,7 @@ def test_a_week_without_requests_is_not_called_fine() -> None:
     assert verdict(before(), **nothing) == verdict(**nothing) == ("No requests this week.", "unknown")
     seen = texts(**nothing)
     assert {"No request failed.", "Nothing was bought."} <= {*seen}
-    assert tile(seen, "Failed") == ["0", "no request ended"]
+    assert tile(seen, "Failed") == ["0", "none delivered, none failed"]
 
 
 def test_findings_that_are_not_recorded_are_not_none() -> None:

@@ -15,7 +15,7 @@ from reporting import Window
 from reporting.report import MAX_FINDINGS
 from schemas.report import WeeklyReport, report_reply
 from store import StoreError
-from tests.unit.reporting.helpers import END, Clock, CountingStore, Shop
+from tests.unit.reporting.helpers import CREATED, END, Clock, CountingStore, Shop
 from tests.unit.store.helpers import impatient
 
 WEEK = timedelta(days=7)
@@ -43,6 +43,7 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "totalRequests": 3,
         "totalCompleted": 2,
         "totalFailed": 1,
+        "totalCanceled": 0,
         "totalPending": 0,
         "totalUnknown": 0,
         "totalCreditsSpent": 7,
@@ -70,6 +71,7 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "total": 2,
         "completed": 1,
         "failed": 1,
+        "canceled": 0,
         "failureRate": 50.0,
         "creditsSpent": 3,
     }
@@ -79,6 +81,7 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "total": 1,
         "completed": 1,
         "failed": 0,
+        "canceled": 0,
         "pending": 0,
         "unknown": 0,
         "creditsSpent": 4,
@@ -86,6 +89,24 @@ def test_three_requests_and_a_report_of_the_week_before(shop: Shop) -> None:
         "creditsGranted": 0,
         "creditsRevoked": 0,
     }
+
+
+def test_what_was_canceled_changes_no_rate_and_no_finding(shop: Shop) -> None:
+    """Half of the requests: the success rate, the times and the findings are those of a week without them."""
+    shop.put(200, created=END - timedelta(days=9))
+    shop.make(END - WEEK)
+    shop.put(180)
+    shop.put(20, status="failed")
+    usual = shop.make()
+    shop.put(100, status="canceled", cost=3, updatedAt=CREATED + timedelta(hours=2))
+    report = shop.make()
+    names = ("successRate", "generationSeconds", "failureReasons", "anomalies", "totalCreditsSpent")
+    assert {name: shop.stored()[name] for name in names} == {name: usual.to_fields()[name] for name in names}
+    assert [finding.kind for finding in report.findings or ()] == ["failure_rate_rise"]
+    stored = shop.stored()
+    assert (stored["totalRequests"], stored["totalCanceled"], stored["totalCreditsRefunded"]) == (300, 100, 320)
+    assert (stored["byModel"]["model-a"]["canceled"], stored["byModel"]["model-a"]["failureRate"]) == (100, 10.0)
+    assert stored["byDay"]["2026-11-20"]["canceled"] == 100
 
 
 def test_the_window_is_half_open(shop: Shop) -> None:

@@ -46,9 +46,11 @@ def test_a_report_becomes_usage() -> None:
 
 def test_what_is_stored_is_read_back() -> None:
     """Every figure, to the two decimals of a rate."""
-    days = {"2026-11-22": Day(6, 1, 1, 2, 2, 3 * 10**12, 1)}
+    days = {"2026-11-22": Day(7, 1, 1, 1, 2, 2, 3 * 10**12, 1)}
     usage = replace(
-        week(),
+        using(week(), model={"model-a": Counts(1_000, 900, 40, 60)}),
+        total=1_060,
+        canceled=60,
         pending=3,
         unknown=4,
         credits_spent=10**15,
@@ -82,6 +84,9 @@ def test_what_is_odd_is_not_known_and_the_rest_is() -> None:
         ({"totalRequests": 30, "totalFailed": 3, "totalPending": 7}, Counts(30, 20, 3)),
         ({"totalRequests": 30, "totalPending": 10, "successRate": 90}, Counts(30, 18, 2)),
         ({"totalRequests": 30, "successRate": 100}, Counts(30, 30, 0)),
+        ({"totalRequests": 30, "totalCanceled": 10, "successRate": 90}, Counts(30, 18, 2, 10)),
+        ({"totalRequests": 30, "totalCanceled": 6, "totalPending": 4, "totalFailed": 2}, Counts(30, 18, 2, 6)),
+        ({"byModel": {"a": {"completed": 9, "failed": 1, "canceled": 2}}}, Counts(12, 9, 1)),
         ({"totalRequests": 0, "successRate": 0}, Counts()),
         ({"byModel": {"a": {"total": 20, "failed": 2}, "b": {"completed": 9, "failed": 1}}}, Counts(30, 27, 3)),
         ({"totalRequests": 30, "byModel": {"a": {"total": 30, "failureRate": 10}}}, Counts(30, 27, 3)),
@@ -105,6 +110,8 @@ def test_what_an_older_report_lacks_is_derived(report: Mapping[str, Any], expect
         ({"totalRequests": 10**400}, "totalRequests"),
         ({"totalRequests": 99.5}, "totalRequests"),
         ({"totalRequests": 90}, "totalRequests"),
+        ({"totalCanceled": 6}, "totalRequests"),
+        ({"totalCanceled": "6"}, "totalCanceled"),
         ({"totalRequests": 10, "totalCompleted": None, "totalFailed": 11}, "totalRequests"),
         ({"totalCreditsSpent": -1}, "totalCreditsSpent"),
         ({"totalCreditsSpent": math.inf}, "totalCreditsSpent"),
@@ -117,6 +124,7 @@ def test_what_an_older_report_lacks_is_derived(report: Mapping[str, Any], expect
         ({"byStyle": {"anime": {}}}, "byStyle.anime.total"),
         ({"byStyle": {"anime": {"completed": 3}}}, "byStyle.anime.total"),
         ({"byStyle": {"anime": {"total": 3, "failed": 4}}}, "byStyle.anime.total"),
+        ({"byStyle": {"anime": {"total": 3, "completed": 1, "failed": 1, "canceled": 2}}}, "byStyle.anime.total"),
         ({"bySize": {"x": {"total": 3, "failureRate": math.nan}}}, "bySize.x.failureRate"),
         ({"generationSeconds": 3}, "generationSeconds"),
         ({"generationSeconds": {"p95": "4"}}, "generationSeconds.p95"),
