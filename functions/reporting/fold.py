@@ -56,7 +56,7 @@ class DayFold:
             status = row[4]
         if isinstance(user_id, str):
             self.users.add(hash(user_id))
-        if status in (COMPLETED, FAILED):
+        if status == COMPLETED:
             created, updated = get("createdAt"), get("updatedAt")
             if isinstance(created, datetime) and isinstance(updated, datetime):
                 milliseconds = round((updated - created) / _MILLISECOND)
@@ -155,7 +155,7 @@ def _credits_of(most_used: Mapping[str, Counts], spent: Mapping[str, int]) -> di
 
 
 def _quantile_seconds(milliseconds: Mapping[int, int], share: float) -> float | None:
-    """The smallest time that this share of the settled requests did not exceed: the nearest-rank definition."""
+    """The smallest time that this share of the completed requests did not exceed: the nearest-rank definition."""
     ordered = sorted(milliseconds)
     ranks = list(accumulate(milliseconds[each] for each in ordered))
     return ordered[bisect_left(ranks, share * ranks[-1])] / 1000 if ranks else None

@@ -191,8 +191,8 @@ def _requests(usage: Usage, before: Usage) -> Iterator[Tile]:
     for label, name, show in (
         ("Requests", "total", number),
         ("Users who ordered", "distinct_users", number),
-        ("Half ended within", "median_seconds", duration),
-        ("19 of 20 ended within", "p95_seconds", duration),
+        ("Half delivered within", "median_seconds", duration),
+        ("19 of 20 delivered within", "p95_seconds", duration),
     ):
         now = getattr(usage, name)
         yield Tile(label, show(now), change(now, getattr(before, name), show))

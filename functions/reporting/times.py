@@ -1,4 +1,4 @@
-"""Findings in how long a generation takes."""
+"""Findings in how long it takes from the order to the picture."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,14 +29,14 @@ def _slow_finding(name: str, current: Usage, history: Sequence[Usage]) -> Findin
     quantile (F. Mosteller, On some useful "inefficient" statistics, Ann. Math. Stat. 17 (1946), 377-408). Times that
     are less spread out, as usual, make it cautious.
     """
-    now, settled = getattr(current, _QUANTILES[name]), current.counts.settled
-    weeks = [week for week in history if getattr(week, _QUANTILES[name]) and week.counts.settled]
+    now, completed = getattr(current, _QUANTILES[name]), current.counts.completed
+    weeks = [week for week in history if getattr(week, _QUANTILES[name]) and week.counts.completed]
     before: list[float] = [getattr(week, _QUANTILES[name]) for week in weeks]
-    samples = sum(week.counts.settled for week in weeks)
-    if not now or min(settled, samples) < MIN_SAMPLES:
+    samples = sum(week.counts.completed for week in weeks)
+    if not now or min(completed, samples) < MIN_SAMPLES:
         return None
     usual = median(before)
-    scale = _QUANTILE_SPREAD * math.sqrt(1 / settled + 1 / samples)
+    scale = _QUANTILE_SPREAD * math.sqrt(1 / completed + 1 / samples)
     measured = before if len(before) >= ROBUST_SCORE_WEEKS else [usual]
     score = robust_score(math.log(now), [math.log(seconds) for seconds in measured], scale)
     if now < SLOW_FACTOR * usual or score < ROBUST_SCORE_LIMIT:
@@ -45,7 +45,7 @@ def _slow_finding(name: str, current: Usage, history: Sequence[Usage]) -> Findin
         f"{name} generation time rose to {_words(now)}, {now / usual:.2g} times the {_words(usual)} of "
         f"{weeks_before(len(before))}."
     )
-    return Finding("slow_generation", message, WARNING, OVERALL, None, usual, now, samples, settled, None, score)
+    return Finding("slow_generation", message, WARNING, OVERALL, None, usual, now, samples, completed, None, score)
 
 
 def _words(seconds: float) -> str:

@@ -69,7 +69,7 @@ class Outstanding(Stored):
 
 
 class GenerationSeconds(Stored):
-    """How long an image took."""
+    """How long the completed requests took from order to picture, including the wait in a queue."""
 
     median: Seconds | None = Field(examples=[3.41])
     p95: Seconds | None = Field(examples=[3.79])

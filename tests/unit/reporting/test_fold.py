@@ -1,6 +1,7 @@
 """Requests, counted."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from reporting.fold import DayFold, usage_of
 from reporting.usage import Counts, Day, Usage
+from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books
 from tests.unit.reporting.helpers import CREATED
 
 
@@ -29,10 +31,26 @@ def test_each_request_is_counted_once_in_every_breakdown() -> None:
     )
     assert (usage.counts, usage.pending, usage.unknown) == (Counts(4, 1, 1, 1), 1, 0)
     assert (usage.credits_spent, usage.credits_refunded, usage.distinct_users) == (3, 6, 2)
-    assert (usage.success_percent, usage.median_seconds, usage.p95_seconds) == (50, 2, 4)
+    assert (usage.success_percent, usage.median_seconds, usage.p95_seconds) == (50, 4, 4)
     assert (usage.by["style"], usage.by["size"]["unknown"]) == ({"anime": Counts(4, 1, 1, 1)}, Counts(3, 0, 1, 1))
     assert usage.days == {"2026-11-20": Day(4, 1, 1, 1, 1, 0, 3, 6)}
     assert usage.failure_reasons == {"GENERATION_FAILED": 1}
+
+
+def test_the_time_is_from_order_to_picture() -> None:
+    """A claimed request's wait in the queue is in it; one that failed has no picture, so its lease is not in it."""
+    books = Books()
+    books.add_user()
+    waiting, lost = books.reserve(), books.reserve()
+    for path in (waiting.document.path, lost.document.path):
+        books.change(path, claimableAt=books.clock(), claims=["claim"])
+    waiting = replace(waiting, document=books.store.read_one(waiting.document.path))
+    books.clock.forward(90)
+    books.ledger.complete(waiting, IMAGE_URL)
+    books.clock.forward(LEASE_SECONDS)
+    books.ledger.release_expired()
+    usage = folded(*(dict(books.fields(each.document.path)) for each in (waiting, lost)))
+    assert (usage.completed, usage.failed, usage.median_seconds, usage.p95_seconds) == (1, 1, 90, 90)
 
 
 def test_a_week_in_parts_is_the_week() -> None:

@@ -141,8 +141,8 @@ def test_requests_and_speed_stand_with_what_they_were() -> None:
     seen = texts(before(totalRequests=80, totalCompleted=76, totalFailed=4))
     assert tile(seen, "Requests") == ["100", "up 25.0% from 80"]
     assert tile(seen, "Users who ordered") == ["12", "unchanged"]
-    assert tile(seen, "Half ended within")[0] == "40\N{NO-BREAK SPACE}ms"
-    assert tile(seen, "19 of 20 ended within")[0] == "9.9\N{NO-BREAK SPACE}s"
+    assert tile(seen, "Half delivered within")[0] == "40\N{NO-BREAK SPACE}ms"
+    assert tile(seen, "19 of 20 delivered within")[0] == "9.9\N{NO-BREAK SPACE}s"
     assert {"90 delivered", "10 failed", f"{NOTHING} canceled", "0 not ended"} <= {*seen}
 
 
