@@ -11,6 +11,7 @@ from typing import Any
 from credits import documents
 from credits.documents import (
     ACCOUNT_DELETED,
+    CANCELED,
     COMPLETED,
     DEDUCTION,
     FAILED,
@@ -101,7 +102,7 @@ def _chain_violations(chain: Sequence[Document]) -> Iterable[str]:
 
 
 def _request_pairs(entries: Sequence[Document], requests: Sequence[Document]) -> Iterable[str]:
-    """Each request has one deduction, and one refund if and only if it failed; each such entry has its request."""
+    """Each request has one deduction, and if it failed or was canceled one refund; each such entry has its request."""
     found = Counter((_request_of(entry), _text(entry.fields.get("type"))) for entry in entries)
     by_id = {entry.id: entry for entry in entries}
     for request in requests:
@@ -119,9 +120,9 @@ def _request_pairs(entries: Sequence[Document], requests: Sequence[Document]) ->
 
 def _expected_entries(request: Document) -> Iterable[tuple[str, int, str]]:
     """The entry types, how many of each a request must have, and the request's field with the same time."""
-    is_failed = request.fields.get("status") == FAILED
+    status, failure = request.fields.get("status"), request.fields.get("failure")
     # A deleted account gets no refund: there is no balance to add it to.
-    is_refunded = is_failed and request.fields.get("failure") != ACCOUNT_DELETED
+    is_refunded = status == CANCELED or (status == FAILED and failure != ACCOUNT_DELETED)
     return (DEDUCTION, 1, "createdAt"), (REFUND, int(is_refunded), "updatedAt")
 
 
@@ -175,10 +176,11 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
         yield f"{request.path}: status is not one of {', '.join(STATUSES)}"
     if status == COMPLETED and not _text(data.get("imageUrl")):
         yield f"{request.path}: is completed without an image"
-    if status == FAILED and data.get("imageUrl"):
-        yield f"{request.path}: failed and has an image"
-    if PICTURE_TO_DELETE in data and (status != FAILED or data[PICTURE_TO_DELETE] is not True):
-        yield f"{request.path}: {PICTURE_TO_DELETE} is wrong"
+    if status in (FAILED, CANCELED) and data.get("imageUrl"):
+        yield f"{request.path}: is {status} and has an image"
+    if status == CANCELED and data.get("failure"):
+        yield f"{request.path}: is canceled and has a failure"
+    yield from _run_violations(request)
     if status == PENDING:
         if not isinstance(lease, datetime):
             yield f"{request.path}: is pending without a lease"
@@ -187,6 +189,23 @@ def _request_violations(request: Document, overdue_before: datetime) -> Iterable
     options: Any = (data.get(name) for name in ("userId", "model", "style", "color", "size", "prompt"))
     if not _is_digest(data.get("fingerprint"), Purchase(*options)):
         yield f"{request.path}: is not what was ordered"
+
+
+def _run_violations(request: Document) -> Iterable[str]:
+    """The claims of an asynchronous request, and the mark of a picture that nobody was sold."""
+    data = request.fields
+    claims = data.get("claims", [])
+    if ("claims" in data) != ("claimableAt" in data):
+        yield f"{request.path}: has only one of claimableAt and claims"
+    if "claimableAt" in data and not isinstance(data["claimableAt"], datetime):
+        yield f"{request.path}: claimableAt is not a time"
+    if not isinstance(claims, list) or not all(map(_text, claims)):
+        yield f"{request.path}: claims is not a list of texts"
+        claims = []
+    # A completed request has a picture that was sold. Only a claim that was lost can have left another one.
+    may_leave_picture = data.get("status") in (FAILED, CANCELED) or (data.get("status") == COMPLETED and claims[1:])
+    if PICTURE_TO_DELETE in data and (data[PICTURE_TO_DELETE] is not True or not may_leave_picture):
+        yield f"{request.path}: {PICTURE_TO_DELETE} is wrong"
 
 
 def _is_digest(fingerprint: Any, purchase: Purchase) -> bool:

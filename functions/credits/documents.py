@@ -34,7 +34,7 @@ REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", 
 PROVIDER_FAILED, STORAGE_FAILED = "PROVIDER_FAILED", "STORAGE_FAILED"
 # ... or the ledger ended it. GENERATION_FAILED stands for all of a model's failures in older requests.
 LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DELETED", "GENERATION_FAILED"
-# On a failed request that may have left a picture in the bucket.
+# On a request that may have left a picture in the bucket that nobody was sold.
 PICTURE_TO_DELETE = "pictureToDelete"
 
 MAX_USER_ID_LENGTH = 128

@@ -152,6 +152,13 @@ class Books:
         assert isinstance(outcome, Reservation)
         return outcome
 
+    def cancel(self, reservation: Reservation) -> None:
+        """Ends a reservation as canceled: the credits are back, and there is neither a picture nor a failure."""
+        self.ledger.refund(reservation, documents.PROVIDER_FAILED)
+        path = reservation.document.path
+        fields = {name: value for name, value in self.fields(path).items() if name != "failure"}
+        self.store.put(path, {**fields, "status": documents.CANCELED})
+
 
 def add_user(store: Store, user_id: str, credits: Any) -> None:
     """Gives a new user these credits by a grant; stores what cannot be granted as somebody with the console would."""

@@ -1,6 +1,7 @@
 """The audit checks every user, finds each violation, and does not report what only looks odd."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +12,8 @@ from credits.keys import id_for_key
 from credits.orders import Order
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, quiet
 
-FAILED, PENDING = (id_for_key("ann", key) for key in ("failed", "pending"))
+FAILED, PENDING, CANCELED = (id_for_key("ann", key) for key in ("failed", "pending", "canceled"))
+NOW = datetime(2026, 3, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -147,14 +149,67 @@ def test_the_audit_reads_as_of_one_moment(books: Books) -> None:
     assert books.audit.of_user("ann").violations == []
 
 
+@pytest.mark.parametrize("mark", [True, "yes", False])
 @pytest.mark.parametrize(
-    ("key", "mark", "is_wrong"),
-    [("failed", True, False), ("failed", "yes", True), ("failed", False, True), ("done", True, True)],
+    ("key", "claims", "may_have_one"),
+    [
+        ("failed", None, True),
+        ("canceled", None, True),
+        ("done", None, False),
+        ("done", ["only"], False),
+        ("done", ["lost", "last"], True),
+        ("pending", ["lost", "last"], False),
+    ],
 )
-def test_a_mark_for_deleting_a_picture_belongs_to_a_failed_request(
-    books: Books, key: str, mark: object, is_wrong: bool
+def test_a_mark_for_deleting_a_picture_belongs_to_one_that_was_not_sold(
+    books: Books, key: str, claims: list[str] | None, may_have_one: bool, mark: object
 ) -> None:
-    """What was sold must stay."""
+    """Of a failed or canceled request, or of a claim that was lost before another one completed; the mark is true."""
+    books.cancel(books.reserve("canceled", price=1))
     path = f"generationRequests/{id_for_key('ann', key)}"
-    books.change(path, pictureToDelete=mark)
-    assert violations(books) == ([f"{path}: pictureToDelete is wrong"] if is_wrong else [])
+    books.change(path, pictureToDelete=mark, **({} if claims is None else {"claimableAt": NOW, "claims": claims}))
+    is_right = may_have_one and mark is True
+    assert violations(books) == ([] if is_right else [f"{path}: pictureToDelete is wrong"])
+
+
+# --- Canceled and asynchronous requests ---
+
+
+def test_a_canceled_request_has_one_refund_and_nothing_else(books: Books) -> None:
+    """Its refund is of the moment at which it ended; it has neither an image nor a failure."""
+    books.cancel(books.reserve("canceled", price=1))
+    assert violations(books) == []
+    path, refund = f"generationRequests/{CANCELED}", f"users/ann/transactions/{CANCELED}-refund"
+    canceled = books.fields(path)
+    books.change(path, imageUrl=IMAGE_URL, failure="PROVIDER_FAILED")
+    assert violations(books) == [f"{path}: is canceled and has an image", f"{path}: is canceled and has a failure"]
+    books.store.put(path, {**canceled, "updatedAt": NOW})
+    assert violations(books) == [f"{refund}: timestamp differs from the request's updatedAt"]
+    books.store.put(path, canceled)
+    books.store.remove(refund)
+    assert f"{path}: has 0 refund entries, expected 1" in violations(books)
+
+
+@pytest.mark.parametrize("key", ["pending", "done", "failed"])
+@pytest.mark.parametrize(
+    ("claimable_at", "claims", "problems"),
+    [
+        (NOW, [], []),
+        (NOW, ["first", "second"], []),
+        (NOW, None, ["has only one of claimableAt and claims"]),
+        (None, ["first"], ["has only one of claimableAt and claims"]),
+        ("noon", [], ["claimableAt is not a time"]),
+        (NOW, "first", ["claims is not a list of texts"]),
+        (NOW, ["first", 5], ["claims is not a list of texts"]),
+        (NOW, [""], ["claims is not a list of texts"]),
+        (NOW, {"first": 1}, ["claims is not a list of texts"]),
+    ],
+)
+def test_the_claims_of_an_asynchronous_request(
+    books: Books, key: str, claimable_at: object, claims: object, problems: list[str]
+) -> None:
+    """Both fields or none; one that waits need not be claimed."""
+    path = f"generationRequests/{id_for_key('ann', key)}"
+    given = {"claimableAt": claimable_at, "claims": claims}
+    books.change(path, **{name: value for name, value in given.items() if value is not None})
+    assert violations(books) == [f"{path}: {problem}" for problem in problems]

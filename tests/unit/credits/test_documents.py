@@ -132,9 +132,11 @@ def test_a_generation_shows_its_image_or_its_failure() -> None:
     completed = documents.generation(stored("generationRequests/r1", **both))
     failed = documents.generation(stored("generationRequests/r1", **{**both, "status": "failed"}))
     pending = documents.generation(stored("generationRequests/r1", **{**both, "status": "pending"}))
+    canceled = documents.generation(stored("generationRequests/r1", **{**both, "status": "canceled"}))
     assert (completed.image_url, completed.failure) == ("https://image", None)
     assert (failed.image_url, failed.failure) == (None, "GENERATION_FAILED")
     assert (pending.image_url, pending.failure) == (None, None)
+    assert (canceled.status, canceled.image_url, canceled.failure) == ("canceled", None, None)
 
 
 @pytest.mark.parametrize(
