@@ -1,7 +1,7 @@
 // A user's own pictures, newest first.
 
 import { el, find, once, sides } from "./dom.js";
-import { credits, failure, sizeText, time } from "./words.js";
+import { CANCELED, credits, failure, sizeText, time } from "./words.js";
 
 export const options = ({ style, color, size, model }) => [style, color, sizeText(size), model].join(" · ");
 export const described = ({ style, color, prompt }) => `Picture, ${style}, ${color}: ${prompt || "no prompt"}`;
@@ -89,6 +89,7 @@ function thumbnail(picture, show) {
 
 function state(picture) {
   if (picture.status === "pending") return "Making it …";
+  if (picture.status === "canceled") return CANCELED;
   return `No picture. Your credits came back. ${failure(picture.failure)}`;
 }
 

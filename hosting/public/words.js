@@ -21,6 +21,7 @@ const FAILURES = {
   ACCOUNT_DELETED: "The account was deleted before there was a picture.",
 };
 
+export const CANCELED = "Canceled. Your credits came back.";
 export const failure = (code) => FAILURES[code] ?? "The model failed.";
 
 const DENIED = "Nothing was charged.";
