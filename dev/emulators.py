@@ -21,11 +21,13 @@ from dev.supervise import TICK_SECONDS, Process, write
 
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
-EMULATORS = ("auth", "functions", "firestore")
+# What the console's page talks to, and with it what every run has.
+FOR_PAGES = ("auth", "functions", "firestore")
+EMULATORS = (*FOR_PAGES, "tasks")
 # What a run can do without: the Emulator UI, the Storage emulator, and the console's page.
 OPTIONAL = ("ui", "storage", "hosting")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
-OTHERS = ("hub", "logging", "eventarc", "tasks")
+OTHERS = ("hub", "logging", "eventarc")
 WEBSOCKET = "Firestore websocket"
 READY_SECONDS = 120.0
 DISCOVERY_SECONDS = 60
@@ -71,6 +73,7 @@ class EmulatorRun:
             "FUNCTIONS_BASE_URL": self.functions_url,
             "FIRESTORE_EMULATOR_HOST": self.address("firestore"),
             "FIREBASE_AUTH_EMULATOR_HOST": self.address("auth"),
+            "CLOUD_TASKS_EMULATOR_HOST": self.address("tasks"),
             "GCLOUD_PROJECT": self.project,
         }
 
@@ -137,7 +140,7 @@ class EmulatorRun:
             if name != WEBSOCKET:
                 emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
-        urls = [f"http://{self.address(name)}" for name in EMULATORS]
+        urls = [f"http://{self.address(name)}" for name in FOR_PAGES]
         config["hosting"] = site.for_run(config["hosting"], self.region, urls)
         emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT

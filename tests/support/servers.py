@@ -25,6 +25,8 @@ TEST_SETTINGS: Mapping[str, str] = {
     "MAX_PENDING_PER_USER": "1000",
     "THREADS": "32",
 }
+# Another project; and the Tasks emulator of the Functions emulator, which has no queue for a test's project.
+NOT_INHERITED = ("GOOGLE_CLOUD_PROJECT", "CLOUD_TASKS_EMULATOR_HOST")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
@@ -54,14 +56,9 @@ class FunctionServer(Function):
         self.port = free_ports(1)[0]
         super().__init__(f"http://127.0.0.1:{self.port}")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
-        self._env = {
-            **os.environ,
-            **TEST_SETTINGS,
-            "GCLOUD_PROJECT": project_id,
-            **settings,
-            "PYTHONUNBUFFERED": "1",
-        }
-        self._env.pop("GOOGLE_CLOUD_PROJECT", None)
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        own = {"GCLOUD_PROJECT": project_id, **settings, "PYTHONUNBUFFERED": "1"}
+        self._env = {**inherited, **TEST_SETTINGS, **own}
         self.process = self._start()
 
     def of(self, function: str) -> Function:

@@ -24,7 +24,14 @@ START = f'umask $1 && shift && source {LAUNCH} && launch tests.support.trial_sta
 READY_SECONDS = 180.0
 STOP_SECONDS = 60.0
 # What run-tests.sh sets for the tests is not the shell of a user.
-OWN = ("FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST", "GCLOUD_PROJECT", "NO_PROXY", "no_proxy")
+OWN = (
+    "FIRESTORE_EMULATOR_HOST",
+    "FIREBASE_AUTH_EMULATOR_HOST",
+    "CLOUD_TASKS_EMULATOR_HOST",
+    "GCLOUD_PROJECT",
+    "NO_PROXY",
+    "no_proxy",
+)
 
 
 class Trial:
