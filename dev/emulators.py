@@ -124,7 +124,10 @@ class EmulatorRun:
                 (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
                 config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
                 with (
-                    supervise.started(command, {**env, **told}, work_dir, self.log, grace_seconds) as process,
+                    # With tasks in a queue, the CLI goes on for a minute after it has saved the data.
+                    supervise.started(
+                        command, {**env, **told}, work_dir, self.log, grace_seconds, self._has_export
+                    ) as process,
                     self.log.open("rb") as log,
                 ):
                     threading.Thread(target=_end_turn, args=(turn, process, self.log), daemon=True).start()
@@ -176,10 +179,13 @@ class EmulatorRun:
                 write(b"\n".join(said.splitlines()[-TAIL_LINES:]) + b"\n")
             raise Problem(f"{problem} Log: {self.log.relative_to(ROOT)}")
 
+    def _has_export(self) -> bool:
+        # The CLI moves an export to its place when it is whole.
+        return (self.export / "firebase-export-metadata.json").is_file()
+
     def keep_export(self) -> bool:
         """Puts what the CLI has saved in the place of the run's data; False if it has not saved everything."""
-        # The CLI moves an export to its place when it is whole.
-        if not (self.export / "firebase-export-metadata.json").is_file():
+        if not self._has_export():
             shutil.rmtree(self.export, ignore_errors=True)
             return False
         replaced = self.export.with_name(f"{self.name}-replaced")

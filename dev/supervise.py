@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
@@ -62,8 +62,12 @@ def started(
     cwd: Path = ROOT,
     log: Path | None = None,
     grace_seconds: float = 5.0,
+    is_done: Callable[[], bool] = lambda: False,
 ) -> Iterator[Process]:
-    """A running command in a session of its own. Leaving the context asks it to stop, and kills the rest of it."""
+    """A running command in a session of its own. Leaving the context asks it to stop, and kills the rest of it.
+
+    The rest is killed after `grace_seconds`, or as soon as `is_done` says that all is done which the grace is for.
+    """
     mark = f"{_mark}-{next(_numbers)};"
     # A run within a run has the marks of both.
     env = {**env, guard.MARKER: os.environ.get(guard.MARKER, "") + mark}
@@ -74,7 +78,7 @@ def started(
     try:
         yield process
     finally:
-        _interrupt(process, grace_seconds)
+        _interrupt(process, grace_seconds, is_done)
         # macOS hides the environment of its own programs (/bin/sh), so marks are not enough: the group is ended too.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -82,13 +86,13 @@ def started(
         guard.end(mark)
 
 
-def _interrupt(process: Process, grace_seconds: float) -> None:
+def _interrupt(process: Process, grace_seconds: float, is_done: Callable[[], bool]) -> None:
     """Waits for the command to stop. Another signal from the user ends the wait."""
     patience = _signals + 1
     deadline = time.monotonic() + grace_seconds
     if grace_seconds:
         process.send_signal(signal.SIGINT)
-    while process.poll() is None and time.monotonic() < deadline and _signals < patience:
+    while process.poll() is None and time.monotonic() < deadline and _signals < patience and not is_done():
         time.sleep(TICK_SECONDS)
 
 
