@@ -1,6 +1,7 @@
 """Runs the emulators until a signal asks it to stop. start-emulator.sh becomes this."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,12 @@ from dev.emulators import EmulatorRun
 from dev.ports import need_free
 from dev.settings import SECRETS, needs_storage
 from dev.supervise import TICK_SECONDS, Process, say, supervising, write
+from dev.sweeps import SWEEP, sweeping
 
 STOP_SECONDS = 4.0
 EXPORT_SECONDS = 120.0
+# What the CLI says of each sweep. What the function itself says is shown.
+CALLED = re.compile(rb'(Beginning execution of|Finished) "[\w-]+-%b"' % SWEEP.encode())
 
 
 def main(*options: str) -> int:
@@ -46,7 +50,8 @@ def serve(run: EmulatorRun, cli: str, *, export: bool) -> bool:
             try:
                 run.wait_until_ready(process, log)
                 say(welcome(run, export=export))
-                follow(process, log)
+                with sweeping(run.functions_url, say):
+                    follow(process, log)
             except SystemExit:
                 saving = "Saving the data and stopping the emulators (Ctrl-C again stops without saving) ..."
                 say(saving if export else "Stopping the emulators ...")
@@ -58,12 +63,14 @@ def serve(run: EmulatorRun, cli: str, *, export: bool) -> bool:
 
 
 def follow(process: Process, log: BinaryIO) -> None:
-    """Shows what the emulators say until they stop."""
-    status = None
+    """Shows what the emulators say until they stop, but for what the CLI says of each sweep."""
+    status, rest = None, b""
     while status is None:
         time.sleep(TICK_SECONDS)
         status = process.poll()
-        write(log.read())
+        *lines, rest = (rest + log.read()).split(b"\n")
+        write(b"".join(line + b"\n" for line in lines if not CALLED.search(line)))
+    write(rest)
     raise Problem(f"The emulators stopped by themselves, with status {status}.")
 
 
