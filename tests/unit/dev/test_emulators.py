@@ -1,0 +1,66 @@
+"""The ports of a run of the emulators, and how it ends; in the venv of dev/, which has packages that tests have not."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from dev import ROOT
+
+TOOLS = ROOT / ".toolchain" / "tools-venv" / "bin" / "python"
+SHIPPED = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["emulators"]
+
+
+def printed(code: str, *arguments: str) -> Any:
+    """The JSON that this code prints."""
+    command = [str(TOOLS), "-c", f"import json\n{code}", *arguments]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout)
+
+
+def test_a_start_uses_the_ports_of_firebase_json() -> None:
+    """Those that the README names, Cloud Tasks too; a start checks that each is free."""
+    ports = printed("from dev import emulators; print(json.dumps(emulators.start_ports()))")
+    assert ports == {name: SHIPPED[name]["port"] for name in ("auth", "functions", "firestore", "tasks")}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "functions on 5001, Firestore 8080, Auth 9099, Tasks 9499" in readme
+    assert {*ports.values()} == {5001, 8080, 9099, 9499}
+
+
+def test_the_run_of_the_tests_has_ports_of_its_own_and_tells_them() -> None:
+    """None of the user's, so that both can run at once."""
+    show = "from dev import emulators; run = emulators.for_tests(); print(json.dumps([run.ports, run.addresses]))"
+    ports, addresses = printed(show)
+    assert len({*ports.values()}) == len(ports)
+    assert not {emulator["port"] for emulator in SHIPPED.values()} & {*ports.values()}
+    assert addresses["CLOUD_TASKS_EMULATOR_HOST"] == f"127.0.0.1:{ports['tasks']}"
+
+
+# Like the CLI with tasks in a queue: asked to stop, it saves and then goes on.
+SAVES_AND_GOES_ON = """
+import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    Path(sys.argv[2]).touch()
+    time.sleep(600)
+
+signal.signal(signal.SIGINT, save)
+Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
+STOPS_IT = """
+import sys, time
+from pathlib import Path
+from dev import supervise
+
+ready, saved = map(Path, sys.argv[2:])
+with supervise.started([sys.executable, "-c", *sys.argv[1:]], {}, grace_seconds=300, is_done=saved.exists) as process:
+    while not ready.exists():
+        time.sleep(0.02)
+print(json.dumps([saved.exists(), process.poll()]))
+"""
+
+
+def test_a_command_that_has_saved_its_data_is_waited_for_no_longer(tmp_path: Path) -> None:
+    """It is asked to stop, may do what the grace is for, and is killed long before the grace ends."""
+    assert printed(STOPS_IT, SAVES_AND_GOES_ON, str(tmp_path / "ready"), str(tmp_path / "saved")) == [True, -9]
