@@ -15,6 +15,7 @@ from google.auth.exceptions import DefaultCredentialsError
 import logs
 
 if TYPE_CHECKING:
+    import firebase_admin
     from firebase_admin import functions
 
 # Together the library's retries may take minutes, and somebody waits for the answer.
@@ -45,19 +46,32 @@ class NoQueue:
 class CloudTasks:
     """A queue of Cloud Tasks, or of its emulator. Connects at the first task; safe to share between threads."""
 
-    def __init__(self, project: str | None, region: str, function: str, dispatch_seconds: int) -> None:
+    def __init__(
+        self,
+        project: str | None,
+        region: str,
+        function: str,
+        dispatch_seconds: int,
+        max_seconds: float = MAX_SECONDS,
+    ) -> None:
         self._project = project
         self._function = function
         self._resource = f"locations/{region}/functions/{function}"
         self._dispatch_seconds = min(max(dispatch_seconds, MIN_DISPATCH_SECONDS), MAX_DISPATCH_SECONDS)
+        self._max_seconds = max_seconds
         self._guard = threading.Lock()
-        self._queue: functions.TaskQueue | None = None
+        self._app: firebase_admin.App | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tasks")
 
     def enqueue(self, data: Mapping[str, str]) -> bool:
-        """As in TaskQueue, within `MAX_SECONDS`."""
+        """As in TaskQueue, within `max_seconds`. Never raises."""
         try:
-            self._threads.submit(self._send, data).result(MAX_SECONDS)
+            sending = self._threads.submit(self._send, data)
+            try:
+                sending.result(self._max_seconds)
+            finally:
+                # What has not begun in time must not stand in line: a sweep asks again.
+                sending.cancel()
         except concurrent.futures.TimeoutError:
             logs.warn("task not enqueued", function=self._function, error="no answer in time")
             return False
@@ -79,11 +93,11 @@ class CloudTasks:
         from firebase_admin import functions  # noqa: PLC0415
 
         with self._guard:
-            if self._queue is None:
+            if self._app is None:
                 # A name of its own, so that a second one in the same process does not clash.
-                app = firebase_admin.initialize_app(None, {"projectId": self._project}, name=uuid.uuid4().hex)
-                self._queue = functions.task_queue(self._resource, app=app)
-            return self._queue
+                self._app = firebase_admin.initialize_app(None, {"projectId": self._project}, name=uuid.uuid4().hex)
+            # The app keeps the connection.
+            return functions.task_queue(self._resource, app=self._app)
 
 
 def _advice(error: Exception) -> str | None:

@@ -18,6 +18,13 @@ FUNCTIONS = ROOT / "functions"
 READY_SECONDS = 30.0
 # The target with which one server has every function, at the function's name.
 EVERY_FUNCTION = "every_function"
+# createGenerationRequest without model and completion.
+RESERVING_HALF = "reserving_half"
+# Targets that are not in main.py.
+SOURCES = {
+    EVERY_FUNCTION: Path(__file__).with_name("every_function.py"),
+    RESERVING_HALF: ROOT / "benchmarks" / "reserving_half.py",
+}
 # What tests of everything else want: no token, no failure and no limit.
 TEST_SETTINGS: Mapping[str, str] = {
     "AI_FAILURE_RATE": "0",
@@ -70,8 +77,8 @@ class FunctionServer(Function):
         framework = str(FUNCTIONS / "venv" / "bin" / "functions-framework")
         command = [framework, "--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)]
         env = self._env
-        if self.target == EVERY_FUNCTION:
-            command += ["--source", str(Path(__file__).with_name("every_function.py"))]
+        if source := SOURCES.get(self.target):
+            command += ["--source", str(source)]
             env = {**env, "PYTHONPATH": str(FUNCTIONS)}
         return subprocess.Popen(
             command, cwd=FUNCTIONS, env=env, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
