@@ -12,7 +12,7 @@ from dotenv.parser import Binding, parse_stream
 from dev import FUNCTIONS, Problem
 
 # Deployed, the functions get these from Secret Manager. Here they are settings like any other (functions/config.py).
-SECRETS = {"REPORT_WEBHOOK_URL": "", "OPENAI_API_KEY": ""}
+SECRETS = {"REPORT_WEBHOOK_URL": "", "OPENAI_API_KEY": "", "WEBHOOK_SECRET": ""}
 # Settings files as the CLI names them, without an editor's swap files.
 SETTINGS_FILE = re.compile(r"\.env(\.(?!sw[a-z]$)[a-z][a-z0-9-]*)?")
 # Prints the name of each parameter that the functions declare, and then checks the values.

@@ -40,6 +40,19 @@ class Ok:
 
     reply: BaseModel
     is_replay: bool = False
+    # The client's preference that was followed: https://www.rfc-editor.org/rfc/rfc7240#section-3
+    applied: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A 202 answer in JSON: the work goes on, and `location`, relative to this function, tells how it ends."""
+
+    reply: BaseModel
+    location: str
+    applied: str
+    retry_after_seconds: int
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +72,4 @@ class Png:
     draw: Callable[[], bytes]
 
 
-HandlerResult = Ok | Text | Png
+HandlerResult = Ok | Accepted | Text | Png

@@ -4,6 +4,7 @@ Firebase's convention: https://firebase.google.com/docs/functions/config-env. Va
 projects) and functions/.env.<project>; docs/operations.md lists them.
 """
 
+import base64
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,9 @@ STORAGE_BUCKET = StringParam(
 API_BASE_URL = StringParam(
     "API_BASE_URL", default="", description="Public address of the functions, if it is not Google's own; or nothing"
 )
+COMPLETION_WEBHOOK_URL = StringParam(
+    "COMPLETION_WEBHOOK_URL", default="", description="Where events are posted, signed with WEBHOOK_SECRET; or nothing"
+)
 ALLOWED_ORIGINS = StringParam(
     "ALLOWED_ORIGINS", default="", description="Origins whose pages may call, separated by commas; or nothing"
 )
@@ -60,11 +64,13 @@ REPORT_WEBHOOK_URL = SecretParam(
     "REPORT_WEBHOOK_URL", description="Where a report's critical findings are posted, as JSON; or none"
 )
 
-# The name of another secret, which model_secrets declares for who needs it.
-OPENAI_API_KEY = "OPENAI_API_KEY"
+# The names of other secrets, which model_secrets and webhook_secrets declare for who needs them.
+OPENAI_API_KEY, WEBHOOK_SECRET = "OPENAI_API_KEY", "WEBHOOK_SECRET"
 
 # In the emulator secrets are settings like any other: the CLI would ask Secret Manager for them.
 _HAS_SECRETS = os.environ.get("FUNCTIONS_EMULATOR") != "true"
+# Images of asynchronous purchases that are made at once. The emulator starts a process for each.
+MAX_WORKERS = 100 if _HAS_SECRETS else 8
 REPORT_SECRETS = [REPORT_WEBHOOK_URL] if _HAS_SECRETS else []
 
 PARAMS: tuple[Param[Any], ...] = (
@@ -80,6 +86,7 @@ PARAMS: tuple[Param[Any], ...] = (
     MODEL_B,
     STORAGE_BUCKET,
     API_BASE_URL,
+    COMPLETION_WEBHOOK_URL,
     ALLOWED_ORIGINS,
     FIRESTORE_DATABASE,
     REGION,
@@ -104,6 +111,8 @@ _MODEL_WORDS = "simulated, gemini:<model> or openai:<model>"
 _MODEL = r"simulated|(gemini|openai):[a-z0-9][a-z0-9._-]{0,62}"
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET = r"([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])?"
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+MIN_WEBHOOK_SECRET_BYTES, MAX_WEBHOOK_SECRET_BYTES = 24, 64
 _REGION = r"[a-z]+-[a-z]+[0-9]+"
 MAX_SIGNUP_CREDITS = 1_000_000
 # As many tokens are checked at once (identity.py), so that no request waits for another.
@@ -142,6 +151,8 @@ class Settings:
     api_base_url: str
     allowed_origins: Sequence[str]
     report_webhook_url: str = field(repr=False)
+    completion_webhook_url: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
     openai_api_key: str = field(repr=False)
 
     @property
@@ -158,9 +169,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     in_emulator = bool(environ.get(FIRESTORE_HOST))
     reader = SettingReader(environ, in_emulator)
-    timeout_seconds = reader.integer(
-        TIMEOUT_SECONDS, MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS, 3600
-    )
+    min_timeout_seconds = MIN_EMULATOR_TIMEOUT_SECONDS if in_emulator else MIN_TIMEOUT_SECONDS
+    timeout_seconds = reader.integer(TIMEOUT_SECONDS, min_timeout_seconds, 3600)
     require_auth = reader.switch(REQUIRE_AUTH)
     project = environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("GCLOUD_PROJECT") or None
     region = reader.matching(REGION, _REGION, "the name of a region, like europe-west1")
@@ -187,6 +197,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         api_base_url=reader.address(API_BASE_URL) or _own_address(project, region, in_emulator),
         allowed_origins=[*reader.origins(ALLOWED_ORIGINS), *(LOCAL_ORIGINS if in_emulator else ())],
         report_webhook_url=reader.secret_address(REPORT_WEBHOOK_URL),
+        completion_webhook_url=reader.secret_address(COMPLETION_WEBHOOK_URL),
+        webhook_secret=_webhook_secret(reader, environ, in_emulator),
         # A missing key shows at the first purchase: the other functions do not get it.
         openai_api_key=environ.get(OPENAI_API_KEY, "").strip(),
     )
@@ -209,6 +221,33 @@ def model_secrets(settings: Settings) -> list[SecretParam]:
     if not _HAS_SECRETS or not any(choice.startswith("openai:") for choice in settings.models.values()):
         return []
     return [SecretParam(OPENAI_API_KEY, description="A key of OpenAI's API")]
+
+
+def webhook_secrets(settings: Settings) -> list[SecretParam]:
+    """The secrets that the sender of webhooks needs with these settings; to be called once, as model_secrets is."""
+    if not _HAS_SECRETS or not settings.completion_webhook_url:
+        return [*REPORT_SECRETS]
+    return [*REPORT_SECRETS, SecretParam(WEBHOOK_SECRET, description="Signs webhooks: whsec_ and 24 to 64 bytes")]
+
+
+def _webhook_secret(reader: SettingReader, environ: Mapping[str, str], in_emulator: bool) -> str:
+    """What signs webhooks. Deployed, only their sender gets it; in an emulator every function does."""
+    secret = environ.get(WEBHOOK_SECRET, "").strip()
+    form = f"whsec_ and {MIN_WEBHOOK_SECRET_BYTES} to {MAX_WEBHOOK_SECRET_BYTES} bytes in base64"
+    if secret:
+        size = _decoded_bytes(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else 0
+        if not MIN_WEBHOOK_SECRET_BYTES <= size <= MAX_WEBHOOK_SECRET_BYTES:
+            reader.add([f"{WEBHOOK_SECRET} must be {form}: docs/webhooks.md"])
+    elif in_emulator and reader.raw(COMPLETION_WEBHOOK_URL) not in ("", "none"):
+        reader.add([f"{WEBHOOK_SECRET} must be set, since {COMPLETION_WEBHOOK_URL.name} is: {form}"])
+    return secret
+
+
+def _decoded_bytes(text: str) -> int:
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except ValueError:
+        return 0
 
 
 def _check_instances(reader: SettingReader) -> None:

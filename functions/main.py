@@ -4,18 +4,21 @@ Imported by the CLI's discovery too, so nothing here connects to anything.
 """
 
 from functools import partial
+from typing import Any
 
 import flask
-from firebase_functions import https_fn, options, scheduler_fn
+from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
 from flask import Request, Response
 
 import config
 import handlers
 import services
+import webhook_handlers
 from api.endpoint import Endpoint
 
 SETTINGS = config.load()
 ENDPOINT = Endpoint.build(SETTINGS, services.build(SETTINGS))
+MODEL_SECRETS = config.model_secrets(SETTINGS)
 REPORT_TIMEOUT_SECONDS = 540
 UTC_ZONE = options.Timezone("Etc/UTC")
 
@@ -31,10 +34,16 @@ options.set_global_options(
 )
 
 
-@https_fn.on_request(secrets=config.model_secrets(SETTINGS))
+@https_fn.on_request(secrets=MODEL_SECRETS)
 def createGenerationRequest(request: Request) -> Response:
     """POST: buys one image."""
     return ENDPOINT.serve(request, "createGenerationRequest")
+
+
+@https_fn.on_request()
+def cancelGenerationRequest(request: Request) -> Response:
+    """POST: cancels a pending request and gives its credits back."""
+    return ENDPOINT.serve(request, "cancelGenerationRequest")
 
 
 @https_fn.on_request()
@@ -92,6 +101,18 @@ def listWeeklyReports(request: Request) -> Response:
 
 
 @https_fn.on_request()
+def listWebhookDeliveries(request: Request) -> Response:
+    """GET, admins: the webhook deliveries of the last 30 days, newest first."""
+    return ENDPOINT.serve(request, "listWebhookDeliveries")
+
+
+@https_fn.on_request()
+def resendWebhookDelivery(request: Request) -> Response:
+    """POST, admins: sends a webhook delivery again."""
+    return ENDPOINT.serve(request, "resendWebhookDelivery")
+
+
+@https_fn.on_request()
 def getCatalog(request: Request) -> Response:
     """GET, everybody: what is on offer, with prices."""
     return ENDPOINT.serve(request, "getCatalog")
@@ -110,7 +131,20 @@ def openapi(request: Request) -> Response:
     return ENDPOINT.serve(request, "openapi")
 
 
-# At 00:20: with the default lease (10 minutes) and a sweep every 5 minutes, every request of the week has ended. If one
+# A claim lasts as long as this function may run, so a second worker starts only when the first has ended. More attempts
+# would not help for longer than that: the sweep asks again.
+@tasks_fn.on_task_dispatched(
+    timeout_sec=SETTINGS.worker_timeout_seconds,
+    retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=2, max_backoff_seconds=60, max_doublings=4),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=config.MAX_WORKERS, max_dispatches_per_second=50),
+    secrets=MODEL_SECRETS,
+)
+def generateImage(request: https_fn.CallableRequest[Any]) -> None:
+    """Task queue: makes the image of an asynchronous purchase."""
+    ENDPOINT.run_task(request, "generationRequestId", handlers.generate_image)
+
+
+# At 00:20: with the default lease (10 minutes) and a sweep every minute, every request of the week has ended. If one
 # has not, the next run counts its end. reporting/window.py must have the same weekday.
 @scheduler_fn.on_schedule(
     schedule="20 0 * * 1",
@@ -128,10 +162,26 @@ def scheduleWeeklyReport(event: scheduler_fn.ScheduledEvent) -> None:
     ENDPOINT.run_scheduled(flask.request, partial(handlers.make_scheduled_report, event.schedule_time))
 
 
-# One instance, and a time-out shorter than the interval, so sweeps rarely overlap. Overlapping is safe.
+# One instance; sweeps that overlap are safe.
 @scheduler_fn.on_schedule(
-    schedule="*/5 * * * *", timezone=UTC_ZONE, timeout_sec=240, max_instances=1, min_instances=0, retry_count=1
+    schedule="* * * * *", timezone=UTC_ZONE, timeout_sec=240, max_instances=1, min_instances=0, retry_count=1
 )
 def releaseExpiredReservations(event: scheduler_fn.ScheduledEvent) -> None:
-    """Every 5 minutes: refunds every reservation that is pending past its lease."""
+    """Every minute: refunds what is pending past its lease, and asks again for workers and webhooks that are due."""
     ENDPOINT.run_scheduled(flask.request, handlers.release_expired_reservations)
+
+
+# Pauses of 10 s, 20 s, 40 s … up to an hour. The delivery itself ends after three days, about 80 attempts, before the
+# queue gives up. A receiver that is slow for everything holds at most as many calls as are let through at a time.
+@tasks_fn.on_task_dispatched(
+    retry_config=options.RetryConfig(
+        max_attempts=100, min_backoff_seconds=10, max_backoff_seconds=3600, max_doublings=9
+    ),
+    rate_limits=options.RateLimits(max_concurrent_dispatches=16, max_dispatches_per_second=50),
+    timeout_sec=services.SENDER_TIMEOUT_SECONDS,
+    min_instances=0,
+    secrets=config.webhook_secrets(SETTINGS),
+)
+def deliverWebhook(request: https_fn.CallableRequest[Any]) -> None:
+    """Task queue: one attempt at a webhook. An exception makes Cloud Tasks try again."""
+    ENDPOINT.run_task(request, "deliveryId", webhook_handlers.deliver_webhook)

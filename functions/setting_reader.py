@@ -63,7 +63,7 @@ class SettingReader:
             self.add([f"{param.name} must be empty or an address that begins with https://, not {url!r}"])
         return url
 
-    def secret_address(self, param: SecretParam) -> str:
+    def secret_address(self, param: StringParam | SecretParam) -> str:
         """An address that is a credential, so no message quotes it; empty if there is none."""
         url = self._environ.get(param.name, "").strip()
         if url in ("", "none"):

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from flask import Request, Response
 
 from api.auth import APP_CHECK_HEADER
-from schemas.fields import KEY_HEADER
+from schemas.fields import KEY_HEADER, PREFER_HEADER
 
 PREFLIGHT_SECONDS = 3600
-KNOWN_HEADERS = ("Authorization", "Content-Type", KEY_HEADER, APP_CHECK_HEADER)
+KNOWN_HEADERS = ("Authorization", "Content-Type", KEY_HEADER, PREFER_HEADER, APP_CHECK_HEADER)
 # A page's tracing adds headers of its own: traceparent, baggage, sentry-trace …
 MAX_FURTHER_HEADERS = 32
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-EXPOSED_HEADERS = "Idempotent-Replayed, Retry-After, Allow, WWW-Authenticate"
+EXPOSED_HEADERS = "Idempotent-Replayed, Preference-Applied, Location, Retry-After, Allow, WWW-Authenticate"
 
 
 def is_preflight(request: Request, allowed_origins: Sequence[str]) -> bool:

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firebase_functions.https_fn import CallableRequest
 from flask import Request, Response, after_this_request
 
 import logs
@@ -16,11 +17,12 @@ from api.body import check_sizes, discard_rest, is_empty, json_object
 from api.firebase_tokens import FirebaseTokens
 from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import field_names, parse
-from calls import Call, Caller, HandlerResult, Png, Text
+from calls import Accepted, Call, Caller, HandlerResult, Png, Text
 from config import Settings
 from credits.documents import is_user_id
 from errors import (
     REPLAYED,
+    RETRY_AFTER,
     ApiError,
     BrokenDocument,
     Internal,
@@ -33,14 +35,16 @@ from errors import (
 from handlers import Services
 from images.catalog import quotable
 from images.keeping import CACHE_CONTROL
-from schemas.fields import KEY_HEADER
-from store import Deadline, StoreError
+from store import Deadline, StoreError, is_plain_id
 
+APPLIED, LOCATION = "Preference-Applied", "Location"
 TRACE_HEADER = "X-Cloud-Trace-Context"
 # An answer must leave before the platform cuts it off.
 ANSWER_SHARE = 0.95
 # The share of the time-out that one call to Firebase Authentication may use.
 TOKEN_SHARE = 0.25
+# In characters: more than any id that a task is given.
+MAX_ID_LENGTH = 300
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 POLICY_HEADER = "Content-Security-Policy"
 # For answers that never change.
@@ -49,6 +53,10 @@ CACHE_HEADERS = {"Cache-Control": CACHE_CONTROL}
 
 class ScheduledRunFailed(Exception):
     """A scheduled run failed; the log says why."""
+
+
+class TaskFailed(Exception):
+    """A task failed; the log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +102,23 @@ class Endpoint:
             refusal = error_response(MethodNotAllowed(["POST"]))
             after_this_request(lambda _: refusal)
             return
-        with self._traced(request):
-            try:
-                run(self.services)
-            # The boundary, as in _answer: the server would log the exception's own message.
-            except Exception as error:  # noqa: BLE001
-                logs.error("scheduled run failed", **_cause_fields(error), places=logs.places(error))
-                raise ScheduledRunFailed(type(error).__name__) from None
+        with self._traced(request), _failing_as(ScheduledRunFailed, "scheduled run failed"):
+            run(self.services)
+
+    def run_task(self, request: CallableRequest[Any], field: str, run: Callable[[str, Services], None]) -> None:
+        """Runs a task on the document whose id is in this field. Without an id it ends: no retry would bring one.
+
+        Raises:
+            TaskFailed: it failed, and its queue tries again.
+        """
+        with self._traced(request.raw_request):
+            found = request.data.get(field) if isinstance(request.data, dict) else None
+            if not isinstance(found, str) or not is_plain_id(found, MAX_ID_LENGTH):
+                logs.error("task without an id", field=field)
+                return
+            logs.carry(**{field: found})
+            with _failing_as(TaskFailed, "task failed"):
+                run(found, self.services)
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
         return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
@@ -145,6 +163,16 @@ class Endpoint:
         return allowed
 
 
+@contextlib.contextmanager
+def _failing_as(failure: type[Exception], event: str) -> Iterator[None]:
+    """The boundary, as in _answer: the libraries would log the exception's own message, so it ends here."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        logs.error(event, **_cause_fields(error), places=logs.places(error))
+        raise failure(type(error).__name__) from None
+
+
 def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
     """The fields of the body or of the query, with the Idempotency-Key if the operation takes one.
 
@@ -166,11 +194,10 @@ def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:
             "data",
             "This is a plain HTTP endpoint and not a callable function. Send the fields themselves, not inside 'data'.",
         )
-    if not operation.takes_key:
-        return body
-    if KEY_HEADER in body:
-        raise InvalidRequest.of_field(KEY_HEADER, f"{KEY_HEADER} is a header, not a field of the body.")
-    return {**body, KEY_HEADER: request.headers.get(KEY_HEADER)}
+    for header in operation.headers:
+        if header in body:
+            raise InvalidRequest.of_field(header, f"{header} is a header, not a field of the body.")
+    return {**body, **{header: request.headers.get(header) for header in operation.headers}}
 
 
 def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
@@ -220,7 +247,13 @@ def _rendered(answer: HandlerResult, request: Request) -> Response:
     if isinstance(answer, Text):
         return Response(answer.text, mimetype=answer.media_type, headers=_page_headers(answer))
     body = answer.reply.model_dump(mode="json", by_alias=True)
-    return _json(200, body, {REPLAYED: "true"} if answer.is_replay else {})
+    headers = {REPLAYED: "true"} if answer.is_replay else {}
+    if answer.applied:
+        headers[APPLIED] = answer.applied
+    if isinstance(answer, Accepted):
+        headers |= {LOCATION: answer.location, RETRY_AFTER: str(answer.retry_after_seconds)}
+        return _json(202, body, headers)
+    return _json(200, body, headers)
 
 
 def _page_headers(page: Text) -> Mapping[str, str]:

@@ -42,7 +42,8 @@ def example(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
 
     if "$ref" in schema:
         return of(schemas[schema["$ref"].rpartition("/")[2]])
-    if known := [*schema.get("examples", ()), *schema.get("enum", ())]:
+    fixed = [schema["const"]] if "const" in schema else []
+    if known := [*fixed, *schema.get("examples", ()), *schema.get("enum", ())]:
         return known[0]
     if "properties" in schema:
         fields = schema["properties"].items()

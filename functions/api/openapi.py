@@ -12,10 +12,11 @@ from pydantic.alias_generators import to_camel
 import config
 from api.auth import ADMIN_CLAIM, APP_CHECK_HEADER
 from api.body import MAX_BODY_BYTES, MAX_HEADERS_BYTES, MAX_QUERY_BYTES
-from api.endpoint import CACHE_HEADERS, NO_SNIFFING, POLICY_HEADER
+from api.endpoint import APPLIED, CACHE_HEADERS, LOCATION, NO_SNIFFING, POLICY_HEADER
 from api.json_schemas import ExactSchema, Schema, example, of_outputs
 from api.operations import OPERATIONS, PICTURE, Access, Operation
 from errors import REPLAYED, RETRY_AFTER, ApiError
+from schemas import replies
 from schemas.fields import KEY_HEADER
 
 ABOUT = f"""\
@@ -45,6 +46,8 @@ HEADERS: Mapping[str, Schema] = {
     RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Allow": {"description": "The methods of this function.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"const": "Bearer"}},
+    APPLIED: {"description": "The preference that was followed.", "schema": {"type": "string"}},
+    LOCATION: {"description": "Where to ask how it goes on.", "schema": {"type": "string", "format": "uri-reference"}},
     ETAG: {"description": "The picture's version.", "schema": {"type": "string"}},
     **{
         name: {"description": "For browsers.", "schema": {"const": value}}
@@ -59,8 +62,8 @@ PICTURE_HEADERS = (ETAG, *CACHE_HEADERS, *NO_SNIFFING)
 def document() -> Schema:
     """The whole document."""
     errors = [error for operation in OPERATIONS for error in operation.errors]
-    replies = [model for operation in OPERATIONS for model in operation.models]
-    schemas = of_outputs([*replies, *(error.details_type for error in errors)])
+    found = [model for operation in OPERATIONS for model in operation.models]
+    schemas = of_outputs([*found, replies.PendingReply, *(error.details_type for error in errors)])
     schemas |= {error.__name__: _error(error) for error in errors}
     paths: dict[str, Schema] = {}
     for operation in OPERATIONS:
@@ -85,11 +88,12 @@ def _operation(operation: Operation, schemas: dict[str, Schema]) -> Schema:
     parameters = [
         {"name": name, "in": place, "required": name in required, "schema": fields[name]}
         | {"description": fields[name].pop("description")}
-        for name, place in [*in_query, *([(KEY_HEADER, "header")] if operation.takes_key else [])]
+        for name, place in [*in_query, *((name, "header") for name in operation.headers)]
     ]
     body = {}
     if operation.has_body:
-        fields.pop(KEY_HEADER, None)
+        for header in operation.headers:
+            fields.pop(header)
         schemas[operation.input.__name__] = {**model, "required": [name for name in required if name in fields]}
         body = {"requestBody": {"required": True, "content": _json([operation.input], schemas)}}
     return {
@@ -99,7 +103,8 @@ def _operation(operation: Operation, schemas: dict[str, Schema]) -> Schema:
         **({"security": []} if operation.access is Access.PUBLIC else {}),
         **({"parameters": parameters} if parameters else {}),
         **body,
-        "responses": {"200": _success(operation, schemas), **_unchanged(operation), **_refusals(operation)},
+        "responses": {"200": _success(operation, schemas), **_accepted(operation, schemas), **_unchanged(operation)}
+        | _refusals(operation),
     }
 
 
@@ -110,9 +115,23 @@ def _success(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
     texts = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
     page_headers = dict.fromkeys(PAGE_HEADERS, not operation.models) if texts else {}
     headers = page_headers | ({REPLAYED: False} if operation.takes_key else {})
+    headers |= {APPLIED: False} if operation.takes_preference else {}
     content = (_json(operation.models, schemas) if operation.models else {}) | texts
     description = _first_line(operation.models[0]) if operation.models else "The text."
     return {"description": description, **_headers(headers), "content": content}
+
+
+def _accepted(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
+    if not operation.takes_preference:
+        return {}
+    headers = {REPLAYED: False, APPLIED: True, LOCATION: True, RETRY_AFTER: True}
+    return {
+        "202": {
+            "description": "With Prefer: the credits are reserved, and the image is being made.",
+            **_headers(headers),
+            "content": _json([replies.PendingReply], schemas),
+        }
+    }
 
 
 def _unchanged(operation: Operation) -> Schema:

@@ -11,10 +11,14 @@ from typing import Any
 from pydantic import BaseModel
 
 import handlers
+import webhook_handlers
 from calls import Call, HandlerResult
 from errors import (
     ApiError,
     BodyTooLarge,
+    DeliveryNotFound,
+    GenerationCanceled,
+    GenerationEnded,
     GenerationFailed,
     GenerationNotFound,
     IdempotencyInFlight,
@@ -32,6 +36,7 @@ from errors import (
 )
 from handlers import Services
 from schemas import replies, requests
+from schemas.fields import KEY_HEADER, PREFER_HEADER
 from schemas.report import OlderReport, WeeklyReport, WeeklyReportsReply
 
 
@@ -63,7 +68,18 @@ class Operation:
     @property
     def takes_key(self) -> bool:
         """Whether it takes an Idempotency-Key."""
-        return "idempotency_key" in self.input.model_fields
+        return KEY_HEADER in self.headers
+
+    @property
+    def headers(self) -> Sequence[str]:
+        """The fields of the input that are headers."""
+        names = {field.validation_alias for field in self.input.model_fields.values()}
+        return [header for header in (KEY_HEADER, PREFER_HEADER) if header in names]
+
+    @property
+    def takes_preference(self) -> bool:
+        """Whether the client can prefer an answer before the work is done."""
+        return PREFER_HEADER in self.headers
 
     @property
     def draws(self) -> bool:
@@ -97,6 +113,7 @@ BUYING = (
     InsufficientCredits,
     UserNotFound,
     IdempotencyInFlight,
+    GenerationCanceled,
     BodyTooLarge,
     IdempotencyMismatch,
     TooManyPending,
@@ -109,6 +126,9 @@ PAGE, PICTURE = "text/html", "image/png"
 OPERATIONS = (
     Operation("createGenerationRequest", "POST", handlers.create_generation_request,
               requests.GenerationOrder, [replies.GenerationReply], USERS, [*SIGNED_IN, *BUYING]),
+    Operation("cancelGenerationRequest", "POST", handlers.cancel_generation_request,
+              requests.CancelOrder, [replies.CancellationReply], USERS,
+              [*SIGNED_IN, GenerationNotFound, UserNotFound, GenerationEnded, BodyTooLarge]),
     Operation("quoteGeneration", "POST", handlers.quote_generation,
               requests.QuoteOrder, [replies.QuoteReply], USERS, [*SIGNED_IN, UserNotFound, BodyTooLarge]),
     Operation("getGenerationRequest", "GET", handlers.get_generation_request,
@@ -130,6 +150,10 @@ OPERATIONS = (
               requests.MakeReportQuery, [WeeklyReport, PAGE], ADMINS, SIGNED_IN),
     Operation("listWeeklyReports", "GET", handlers.list_weekly_reports,
               requests.ReportsQuery, [WeeklyReportsReply], ADMINS, SIGNED_IN),
+    Operation("listWebhookDeliveries", "GET", webhook_handlers.list_webhook_deliveries,
+              requests.DeliveriesQuery, [replies.WebhookDeliveriesReply], ADMINS, SIGNED_IN),
+    Operation("resendWebhookDelivery", "POST", webhook_handlers.resend_webhook_delivery,
+              requests.ResendOrder, [replies.WebhookDelivery], ADMINS, [*SIGNED_IN, DeliveryNotFound, BodyTooLarge]),
     Operation("getCatalog", "GET", handlers.get_catalog,
               requests.NoQuery, [replies.CatalogReply], Access.PUBLIC, [*ALWAYS, Unavailable]),
     Operation("simulatedImage", "GET", handlers.show_simulated_image,

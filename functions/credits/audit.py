@@ -28,7 +28,7 @@ class Audited:
 class Audit:
     """Checks users against the ledger's rules.
 
-    A request may be pending for `grace_seconds` past its lease, since the sweep comes every few minutes.
+    A request may be pending for `grace_seconds` past its lease, since the sweep comes every minute.
     """
 
     def __init__(self, store: Store, grace_seconds: float = 0.0) -> None:

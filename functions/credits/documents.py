@@ -34,7 +34,7 @@ REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", 
 PROVIDER_FAILED, STORAGE_FAILED = "PROVIDER_FAILED", "STORAGE_FAILED"
 # ... or the ledger ended it. GENERATION_FAILED stands for all of a model's failures in older requests.
 LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DELETED", "GENERATION_FAILED"
-# On a request that may have left a picture in the bucket that nobody was sold.
+# On an ended request that may have left a picture which was not sold in the bucket.
 PICTURE_TO_DELETE = "pictureToDelete"
 
 MAX_USER_ID_LENGTH = 128
@@ -204,6 +204,20 @@ def attempt_id(request: Document) -> str:
     if not isinstance(attempt_id, str) or not attempt_id:
         raise BrokenDocument(request.path, "attemptId must be a text")
     return attempt_id
+
+
+def claims(request: Document) -> list[str]:
+    """The ids of the workers that claimed an asynchronous request, the last one last."""
+    claims = existing(request).get("claims", [])
+    if not isinstance(claims, list) or not all(isinstance(each, str) and each for each in claims):
+        raise BrokenDocument(request.path, "claims must be a list of texts")
+    return claims
+
+
+def run_id(request: Document) -> str:
+    """The id of the run that may end the request: the last claim, or else the attempt that reserved the credits."""
+    claimed = claims(request)
+    return claimed[-1] if claimed else attempt_id(request)
 
 
 def leases(in_flight: Document) -> Mapping[str, Any]:

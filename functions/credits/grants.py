@@ -8,10 +8,12 @@ from credits import accounts, documents, movements
 from credits.movements import Movement
 from credits.orders import Order
 from errors import InvalidRequest
+from events import CREDITS_GRANTED, Event, Outbox, Silent
 from store import NO_DEADLINE, Answer, Commit, Deadline, Document, QueryFirst, Store
 
 # Most languages read JSON numbers exactly up to here. Refunds may go above it.
 MAX_GRANTED_CREDITS = 2**53 - 1
+SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,10 @@ class Granted:
 class Grants:
     """Adds credits to balances; `new_id` gives unique ids that nobody can guess."""
 
-    def __init__(self, store: Store, new_id: Callable[[], str]) -> None:
+    def __init__(self, store: Store, new_id: Callable[[], str], outbox: Outbox = SILENT) -> None:
         self._store = store
         self._new_id = new_id
+        self._outbox = outbox
 
     def grant(self, order: Order, deadline: Deadline = NO_DEADLINE) -> Granted:
         """Adds credits once for the order's key. Opens the account if it is new or was deleted.
@@ -54,28 +57,41 @@ class Grants:
                 return Answer(Granted(movement.entry_id, documents.balance_after(record), is_replay))
             documents.must_not_exist(entry)
             if user.data is not None:
-                return _grant_commit(user, documents.balance(user), [movement])
+                return self._commit(order, user, documents.balance(user), [movement])
             last = accounts.last_entry_query(order.user_id)
-            return QueryFirst(last, lambda last_entry: _open_and_grant(user, last_entry, order.id, movement))
+            return QueryFirst(last, lambda last_entry: self._opening(order, user, last_entry, movement))
 
         granted = self._store.transact(paths, plan, deadline, turn=order.user_id)
         if not granted.is_replay:
             logs.info("credits granted", userId=order.user_id, credits=order.credits, grantedBy=order.admin_id)
+            self._outbox.send(_event(order, granted))
         return granted
 
+    def _opening(
+        self, order: Order, user: Document, last_entry: Sequence[Document], movement: Movement
+    ) -> Commit[Granted]:
+        """Opens an account. If it was deleted, the ledger first gets an entry for the lost credits."""
+        lost_credits = accounts.lost_credits(last_entry)
+        closing = [accounts.closing(user.id, lost_credits, order.id)] if lost_credits else []
+        return self._commit(order, user, lost_credits, [*closing, movement])
 
-def _open_and_grant(
-    user: Document, last_entry: Sequence[Document], grant_id: str, movement: Movement
-) -> Commit[Granted]:
-    """Opens an account. If it was deleted, the ledger first gets an entry for the lost credits."""
-    lost_credits = accounts.lost_credits(last_entry)
-    closing = [accounts.closing(user.id, lost_credits, grant_id)] if lost_credits else []
-    return _grant_commit(user, lost_credits, [*closing, movement])
+    def _commit(
+        self, order: Order, user: Document, before_credits: int, changes: Sequence[Movement]
+    ) -> Commit[Granted]:
+        balance_after_credits = movements.balance_after(before_credits, changes)
+        if balance_after_credits > MAX_GRANTED_CREDITS:
+            raise InvalidRequest.of_field("credits", "The balance has no room for so many credits.")
+        granted = Granted(changes[-1].entry_id, balance_after_credits, is_replay=False)
+        telling = self._outbox.writes(_event(order, granted))
+        return Commit([*movements.writes(user, before_credits, changes), *telling], lambda versions: granted)
 
 
-def _grant_commit(user: Document, before_credits: int, changes: Sequence[Movement]) -> Commit[Granted]:
-    balance_after_credits = movements.balance_after(before_credits, changes)
-    if balance_after_credits > MAX_GRANTED_CREDITS:
-        raise InvalidRequest.of_field("credits", "The balance has no room for so many credits.")
-    granted = Granted(changes[-1].entry_id, balance_after_credits, is_replay=False)
-    return Commit(movements.writes(user, before_credits, changes), lambda versions: granted)
+def _event(order: Order, granted: Granted) -> Event:
+    data = {
+        "userId": order.user_id,
+        "credits": order.credits,
+        "reason": order.reason,
+        "currentCredits": granted.balance_after_credits,
+        "transactionId": granted.entry_id,
+    }
+    return Event(f"{order.id}-granted", CREDITS_GRANTED, data)

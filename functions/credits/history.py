@@ -4,14 +4,18 @@ A page costs two round trips: the balance (with the document that the page start
 moment. New documents come before that document, so the pages after it stay the same.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from credits import accounts, documents
-from credits.documents import Entry, Generation
+from credits.documents import PENDING, Entry, Generation
 from errors import GenerationNotFound, InvalidRequest
 from store import NO_DEADLINE, Deadline, Document, Query, Store
+
+# Between two looks at a request that somebody waits for.
+FIRST_PAUSE_SECONDS, PAUSE_GROWTH, MAX_PAUSE_SECONDS = 0.1, 1.5, 1.0
 
 T = TypeVar("T")
 
@@ -28,8 +32,9 @@ class UserPage(Generic[T]):
 class History:
     """Reads a user's stored credits and requests. A broken document in a page is logged and left out."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sleep: Callable[[float], None] = time.sleep) -> None:
         self._store = store
+        self._sleep = sleep
 
     def balance(self, user_id: str, signup_credits: int = 0, deadline: Deadline = NO_DEADLINE) -> int:
         """The balance in credits; for a new user the sign-up credits, although nothing is opened yet.
@@ -84,6 +89,21 @@ class History:
         if document.data is None:
             raise GenerationNotFound()
         return documents.generation(document)
+
+    def ended(self, request_id: str, wait_seconds: float, deadline: Deadline) -> Generation | None:
+        """One request as soon as it has ended; None if it is pending after so many seconds, or at the deadline.
+
+        Looks again and again, one round trip each; with 0 seconds not at all. The errors are those of `generation`.
+        """
+        patience = Deadline(min(deadline.at_seconds, deadline.monotonic() + wait_seconds), deadline.monotonic)
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while not patience.passed:
+            self._sleep(min(pause_seconds, patience.left_seconds))
+            found = self.generation(request_id, deadline)
+            if found.status != PENDING:
+                return found
+            pause_seconds = min(pause_seconds * PAUSE_GROWTH, MAX_PAUSE_SECONDS)
+        return None
 
     def generations(
         self,

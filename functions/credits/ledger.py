@@ -1,33 +1,24 @@
-"""Reservations: credits are taken first, and the request ends exactly once, with its image or with a refund.
+"""Reservations: credits are taken first, and the request ends exactly once: with its image, or with a refund.
 
 Every change of a balance is one atomic commit that also writes its ledger entry and the request's status. Entry ids
 derive from the request's id and are only ever created, so nothing is paid twice. A request starts pending, under a
-lease, and ends completed or failed; the first commit that ends it wins, and everybody else reads that outcome.
+lease, and ends completed, failed or canceled; the first commit that ends it wins, and everybody else reads that
+outcome.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import logs
-from credits import documents, keys, movements
-from credits.documents import ACCOUNT_DELETED, COMPLETED, FAILED, LEASE_EXPIRED, PENDING, PICTURE_TO_DELETE, REFUND
+from credits import documents, keys
+from credits.documents import ACCOUNT_DELETED, LEASE_EXPIRED, PENDING
+from credits.endings import ClaimLost, Completion, Ending, Return, is_run_of
 from credits.reservations import Outcome, Purchase, Reservation, ReservationPlan
-from errors import ApiError, GenerationFailed, Internal, UserNotFound
-from store import (
-    COMMIT_TIME,
-    NO_DEADLINE,
-    REMOVED,
-    Answer,
-    Commit,
-    Deadline,
-    Document,
-    Query,
-    Store,
-    Write,
-    document_id,
-)
+from errors import ApiError, GenerationCanceled, GenerationEnded, Internal, UserNotFound
+from events import Outbox, Silent
+from store import NO_DEADLINE, Deadline, Document, Query, Store
 
 RELEASE_PAGE_SIZE = 100
 
@@ -43,11 +34,20 @@ class Release:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A canceled request and the balance right after its refund; `is_replay` if an earlier call canceled it."""
+
+    balance_after_credits: int
+    is_replay: bool
+
+
 class Ledger:
-    """Reserves, completes, refunds and releases.
+    """Reserves, completes, refunds, cancels and releases.
 
     `new_id` gives unique ids that nobody can guess. Every time is the server's: instances' clocks differ. With
-    `keeps_pictures`, whoever reserved and did not come back may have left a picture in the bucket.
+    `keeps_pictures`, whoever reserved and did not come back may have left a picture in the bucket. `outbox` tells the
+    world how requests end.
     """
 
     def __init__(
@@ -57,12 +57,14 @@ class Ledger:
         lease_seconds: float,
         max_pending: int,
         keeps_pictures: bool = False,
+        outbox: Outbox | None = None,
     ) -> None:
         self._store = store
         self._new_id = new_id
         self._lease = timedelta(seconds=lease_seconds)
         self._max_pending = max_pending
         self._keeps_pictures = keeps_pictures
+        self._outbox = outbox or Silent()
 
     def reserve(
         self,
@@ -71,6 +73,7 @@ class Ledger:
         price: int | ApiError,
         signup_credits: int = 0,
         deadline: Deadline = NO_DEADLINE,
+        is_async: bool = False,
     ) -> Outcome:
         """Takes the credits and leaves the request pending, or tells how the key's first request ended.
 
@@ -80,10 +83,12 @@ class Ledger:
             price: the price in credits, or the error if there is none; a replay ignores it.
             signup_credits: if above 0, the same commit opens a new user's account with them.
             deadline: gives up then.
+            is_async: leaves the image to a worker, which claims the request.
 
         Raises:
             InsufficientCredits, UserNotFound, TooManyPending: nothing was taken.
-            IdempotencyInFlight, IdempotencyMismatch: the key's first request is pending, or was different.
+            IdempotencyInFlight: the key's first request is pending, and this one is not asynchronous.
+            IdempotencyMismatch: the key's first request was different.
             BrokenDocument: the balance is not an integer of at least 0.
             Unavailable: the outcome is not known; credits that were taken go back when the lease ends.
             ApiError: `price`, if it is an error.
@@ -96,33 +101,26 @@ class Ledger:
             attempt_id=self._new_id(),
             lease=self._lease,
             max_pending=self._max_pending,
+            is_async=is_async,
         )
         outcome = self._store.transact(plan.paths, plan.decide, deadline, turn=purchase.user_id)
         if isinstance(outcome, Reservation):
-            _log("credits reserved", outcome.document.path, outcome.user_id, credits=outcome.cost_credits)
+            _log("credits reserved", outcome.request_id, outcome.user_id, credits=outcome.cost_credits)
         return outcome
 
     def complete(self, reservation: Reservation, image_url: str, deadline: Deadline = NO_DEADLINE) -> None:
         """Ends a reservation with its image, in one round trip if nobody else ended it.
 
         Raises:
-            GenerationFailed: the lease ran out first and the credits are back; the image must not be given.
+            GenerationFailed, GenerationCanceled, ClaimLost: somebody else ended the request or runs it now; the image
+                must not be given.
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
+        plan = Completion(reservation, image_url, self._outbox, self._keeps_pictures)
         path = reservation.document.path
-
-        def plan(read: Mapping[str, Document]) -> Commit[None] | Answer[None]:
-            request = read[path]
-            status = documents.status(request)
-            if status == FAILED:
-                raise GenerationFailed(reservation.cost_credits, reservation.request_id, documents.failure(request))
-            if status == COMPLETED:
-                return Answer(None)
-            fields = {"status": COMPLETED, "imageUrl": image_url, "updatedAt": COMMIT_TIME}
-            return Commit(_end(request, reservation.user_id, fields), lambda versions: None)
-
-        self._store.transact([path], plan, deadline, known={path: reservation.document})
-        _log("generation completed", path, reservation.user_id, credits=reservation.cost_credits)
+        self._store.transact([path], plan.decide, deadline, known={path: reservation.document})
+        self._outbox.send(plan.event)
+        _log("generation completed", reservation.request_id, reservation.user_id, credits=reservation.cost_credits)
 
     def refund(
         self,
@@ -136,13 +134,39 @@ class Ledger:
         With `leaves_picture`, the request is marked in the same commit, so that a sweep deletes its picture.
 
         Raises:
+            GenerationCanceled: it was canceled first, and the credits are back.
+            ClaimLost: another run has the request now; the credits stay taken.
             UserNotFound: the account was deleted meanwhile, and its credits with it.
             BrokenDocument: the balance is not an integer of at least 0, so nothing can be added to it.
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
-        path, user_id = reservation.document.path, reservation.user_id
-        if self._refund(path, user_id, failure, lambda request: True, leaves_picture, deadline) == ACCOUNT_DELETED:
+        request_id = reservation.request_id
+        if self._keeps_pictures and len(documents.claims(reservation.document)) > 1:
+            leaves_picture = True
+        ending = self._return(
+            request_id, reservation.user_id, failure, is_run_of(reservation), leaves_picture, deadline
+        )
+        if ending is None or ending.status == documents.COMPLETED:
+            raise ClaimLost
+        if ending.status == documents.CANCELED:
+            raise GenerationCanceled(reservation.cost_credits, request_id)
+        if ending.is_new and ending.failure == ACCOUNT_DELETED:
             raise UserNotFound()
+
+    def cancel(self, request_id: str, user_id: str, deadline: Deadline = NO_DEADLINE) -> Cancellation:
+        """Gives the credits of a pending request back now; whoever runs it gets nothing for it.
+
+        Raises:
+            GenerationEnded: it completed or failed first.
+            UserNotFound: the account was deleted, and its credits with it.
+            BrokenDocument: the balance is not an integer of at least 0, or a stored field is wrong.
+            Unavailable: the outcome is not known; canceling again shows it.
+        """
+        ending = self._return(request_id, user_id, None, lambda request: True, self._keeps_pictures, deadline)
+        assert ending is not None, "a pending request can always be canceled"
+        if ending.status != documents.CANCELED or ending.balance_after_credits is None:
+            raise GenerationEnded(ending.status, request_id)
+        return Cancellation(ending.balance_after_credits, is_replay=not ending.is_new)
 
     def release_expired(self) -> Release:
         """Refunds every reservation that is pending past its lease; safe if other sweeps or completions run too.
@@ -164,42 +188,25 @@ class Ledger:
             logs.info("expired reservations released", refunded=release.refunded, skipped=release.skipped)
         return release
 
-    def _refund(
+    def _return(
         self,
-        request_path: str,
+        request_id: str,
         user_id: str,
-        failure: str,
+        failure: str | None,
         is_due: Callable[[Document], bool],
         leaves_picture: bool,
         deadline: Deadline = NO_DEADLINE,
-    ) -> str | None:
-        """Fails the request and gives its credits back, if it is still pending and due.
-
-        Returns its failure then: the one given, or ACCOUNT_DELETED if there is nobody to give the credits back to.
-        """
-        user_path = documents.user_path(user_id)
-        entry_path = documents.entry_path(user_id, documents.entry_id_of(document_id(request_path), REFUND))
-
-        def plan(read: Mapping[str, Document]) -> Commit[str | None] | Answer[str | None]:
-            request, user = read[request_path], read[user_path]
-            if documents.status(request) != PENDING or not is_due(request):
-                return Answer(None)
-            documents.must_not_exist(read[entry_path])
-            giving_back, outcome = [], ACCOUNT_DELETED
-            if user.data is not None:
-                movement = movements.of_request(request.id, REFUND, documents.cost(request))
-                giving_back, outcome = movements.writes(user, documents.balance(user), [movement]), failure
-            fields = {"status": FAILED, "failure": outcome, "updatedAt": COMMIT_TIME}
-            if leaves_picture:
-                # Not before this commit: until then a completion could still sell it.
-                fields[PICTURE_TO_DELETE] = True
-            return Commit([*_end(request, user_id, fields), *giving_back], lambda versions: outcome)
-
-        outcome = self._store.transact([request_path, user_path, entry_path], plan, deadline, turn=user_id)
-        if outcome:
-            event = "credits lost" if outcome == ACCOUNT_DELETED else "credits refunded"
-            _log(event, request_path, user_id, reason=outcome)
-        return outcome
+    ) -> Ending | None:
+        plan = Return(request_id, user_id, failure, is_due, leaves_picture, self._outbox)
+        ending = self._store.transact(plan.paths, plan.decide, deadline, turn=user_id)
+        if ending and ending.event:
+            self._outbox.send(ending.event)
+            if ending.failure is None:
+                _log("generation canceled", request_id, user_id)
+            else:
+                event = "credits lost" if ending.failure == ACCOUNT_DELETED else "credits refunded"
+                _log(event, request_id, user_id, reason=ending.failure)
+        return ending
 
     def _release(self, document: Document) -> bool:
         def is_due(request: Document) -> bool:
@@ -208,8 +215,8 @@ class Ledger:
 
         try:
             user_id = documents.user_id(document)
-            outcome = self._refund(document.path, user_id, LEASE_EXPIRED, is_due, self._keeps_pictures)
-            return outcome == LEASE_EXPIRED
+            ending = self._return(document.id, user_id, LEASE_EXPIRED, is_due, self._keeps_pictures)
+            return ending is not None and ending.is_new and ending.failure == LEASE_EXPIRED
         except Internal as error:
             problem = error.log_fields
         # The boundary of one reservation: an error in it must not keep the credits of the others.
@@ -219,14 +226,5 @@ class Ledger:
         return False
 
 
-def _end(request: Document, user_id: str, fields: Mapping[str, Any]) -> list[Write]:
-    """The writes that end a request: its fields over the version read, and one place less in flight."""
-    leases = {"leases": {request.id: REMOVED}}
-    return [
-        Write(request.path, fields, request.version),
-        Write(documents.in_flight_path(user_id), leases, merges=True),
-    ]
-
-
-def _log(event: str, request_path: str, user_id: str, **fields: Any) -> None:
-    logs.info(event, generationRequestId=document_id(request_path), userId=user_id, **fields)
+def _log(event: str, request_id: str, user_id: str, **fields: Any) -> None:
+    logs.info(event, generationRequestId=request_id, userId=user_id, **fields)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from credits import accounts, documents, keys, movements
-from credits.documents import COMPLETED, DEDUCTION, FAILED, PENDING
+from credits.documents import CANCELED, COMPLETED, DEDUCTION, FAILED, PENDING
 from credits.movements import Movement
 from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending
 from store import COMMIT_TIME, Answer, Commit, Document, QueryFirst, Version, Write
@@ -41,7 +41,10 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Credits taken for a pending request; `document` is the request as it was written, by this attempt."""
+    """Credits taken for a pending request, and the one run of a model that may end it.
+
+    `attempt_id` is this run's id, and `document` the request as this run wrote it.
+    """
 
     request_id: str
     attempt_id: str
@@ -70,7 +73,24 @@ class Refunded:
     failure: str
 
 
-Outcome = Reservation | Completed | Refunded
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """An earlier request with the same key that was canceled; its credits are back."""
+
+    request_id: str
+    cost_credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """An earlier asynchronous order with the same key that is pending."""
+
+    request_id: str
+    cost_credits: int
+    balance_after_credits: int
+
+
+Outcome = Reservation | Completed | Refunded | Canceled | Underway
 Step = Commit[Outcome] | Answer[Outcome] | QueryFirst[Outcome]
 
 
@@ -85,6 +105,7 @@ class ReservationPlan:
     attempt_id: str
     lease: timedelta
     max_pending: int
+    is_async: bool = False
 
     @property
     def paths(self) -> Sequence[str]:
@@ -116,13 +137,18 @@ class ReservationPlan:
         """What an existing request means to this attempt: its own reservation, an answer to replay, or a conflict."""
         keys.must_match(request, self.purchase.fingerprint())
         status, cost_credits = documents.status(request), documents.cost(request)
-        if status == PENDING and request.fields.get("attemptId") != self.attempt_id:
+        is_others = request.fields.get("attemptId") != self.attempt_id
+        if status == PENDING and is_others and not self.is_async:
             raise IdempotencyInFlight(RETRY_SECONDS)
         if status == FAILED:
             return Refunded(request.id, cost_credits, documents.failure(request))
+        if status == CANCELED:
+            return Canceled(request.id, cost_credits)
         balance_after_credits = documents.balance_after(entry)
         if status == COMPLETED:
             return Completed(request.id, cost_credits, balance_after_credits, documents.image_url(request))
+        if is_others:
+            return Underway(request.id, cost_credits, balance_after_credits)
         return self._reservation(cost_credits, balance_after_credits, request)
 
     def _commit(
@@ -161,6 +187,8 @@ class ReservationPlan:
         return sum(isinstance(lease, datetime) and earliest <= lease <= latest for lease in leases)
 
     def _request_fields(self, cost_credits: int, now: datetime) -> dict[str, Any]:
+        # A worker may claim it from now on.
+        queued = {"claimableAt": now, "claims": []} if self.is_async else {}
         return {
             "userId": self.purchase.user_id,
             "model": self.purchase.model,
@@ -176,4 +204,5 @@ class ReservationPlan:
             # If the commit's answer is lost, this shows whether this attempt wrote the request.
             "attemptId": self.attempt_id,
             "fingerprint": self.purchase.fingerprint(),
+            **queued,
         }

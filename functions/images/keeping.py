@@ -1,7 +1,7 @@
 """From what a model gives to the URL of a picture, and the end of those pictures that nobody was sold.
 
 A file's name follows from its request, so that any process can delete it. It may do so only once the commit stands that
-failed the request, since until then a completion can still sell the picture; that commit marks the request.
+ended the request, since until then a completion can still sell the picture; that commit marks the request.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import logs
 from credits import documents
-from credits.documents import FAILED, PICTURE_TO_DELETE
+from credits.documents import COMPLETED, PENDING, PICTURE_TO_DELETE
 from errors import BrokenDocument, Internal
 from images.marks import SourceType
 from images.model import Picture, PictureBytes, PictureUrl, StorageFailed
@@ -20,22 +20,30 @@ from store import REMOVED, Answer, Commit, Deadline, Document, Query, Store, Wri
 PAGE_SIZE = 100
 # A picture never changes.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
-# The longest TIMEOUT_SECONDS. An instance that was frozen may go on with its upload after the request has failed.
+# The longest TIMEOUT_SECONDS. An instance that was frozen may go on with its upload after the request has ended.
 LATEST_UPLOAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureKey:
-    """Which attempt's picture. The attempt's id is random, so nobody can guess the name."""
+    """Which run's picture. The run's id is random, so nobody can guess the name."""
 
     user_id: str
     request_id: str
     attempt_id: str
 
     @classmethod
-    def of_request(cls, request: Document) -> "PictureKey":
-        """The key of the picture that a stored request may have. Raises BrokenDocument."""
-        return cls(documents.user_id(request), request.id, documents.attempt_id(request))
+    def not_sold(cls, request: Document) -> list["PictureKey"]:
+        """The keys of the pictures that an ended request may have left, without the one that was sold.
+
+        Raises:
+            BrokenDocument: the request is pending, so each of its pictures can still be sold; or a field is wrong.
+        """
+        status, claims = documents.status(request), documents.claims(request)
+        if status == PENDING or (status == COMPLETED and not claims):
+            raise BrokenDocument(request.path, f"{PICTURE_TO_DELETE} is set, but every picture was or can be sold")
+        runs = claims[:-1] if status == COMPLETED else claims or [documents.attempt_id(request)]
+        return [cls(documents.user_id(request), request.id, run) for run in runs]
 
     @property
     def object_name(self) -> str:
@@ -75,7 +83,7 @@ class Pictures:
         return self._files.keep(checked(picture, SourceType.TRAINED_ALGORITHMIC_MEDIA, deadline), key, deadline)
 
     def discard(self, key: PictureKey) -> bool:
-        """Deletes the picture of a request that can no longer complete. False, and logged, if that did not work."""
+        """Deletes the picture of a run that can no longer complete. False, and logged, if that did not work."""
         if self._files is None:
             return True
         try:
@@ -99,9 +107,8 @@ class Pictures:
     def _delete_leftover(self, request: Document) -> None:
         try:
             # Somebody with the console can set the mark; but what was sold stays.
-            if documents.status(request) != FAILED:
-                raise BrokenDocument(request.path, f"{PICTURE_TO_DELETE} is set, but the request did not fail")
-            if self.discard(PictureKey.of_request(request)) and _is_settled(request):
+            is_gone = [self.discard(key) for key in PictureKey.not_sold(request)]
+            if all(is_gone) and _is_settled(request):
                 self._store.transact([request.path], _unmarked, known={request.path: request})
         except Internal as error:
             logs.error("picture not deleted", generationRequestId=request.id, **error.log_fields)
@@ -111,8 +118,8 @@ class Pictures:
 
 
 def _is_settled(request: Document) -> bool:
-    failed_at = request.fields.get("updatedAt")
-    return isinstance(failed_at, datetime) and failed_at <= request.read_at - LATEST_UPLOAD
+    ended_at = request.fields.get("updatedAt")
+    return isinstance(ended_at, datetime) and ended_at <= request.read_at - LATEST_UPLOAD
 
 
 def _unmarked(read: Mapping[str, Document]) -> Commit[None] | Answer[None]:

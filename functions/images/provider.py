@@ -6,7 +6,6 @@ The messages name the provider's host and status. They never quote what it sent,
 import base64
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,6 +16,7 @@ import urllib3
 
 from images.model import ModelFailed, PictureBytes, ProviderBusy, ProviderFailed, TimedOut
 from store import Deadline
+from waiting import TookTooLong, within
 
 # A picture of 20 MB in base64, and what is around it.
 MAX_ANSWER_BYTES = 32_000_000
@@ -50,25 +50,14 @@ def post_json(
         ProviderBusy: 429 or 503, with the wait that the provider asks for.
         ModelFailed: what `judge` makes of an error; otherwise ProviderFailed, for everything but a JSON object.
     """
-    outcome: Mapping[str, Any] | Exception = TimedOut(f"{urlsplit(url).hostname} did not answer in time.")
-
-    def ask() -> None:
-        nonlocal outcome
-        try:
-            outcome = _asked(open_session, url, payload, deadline, judge)
-        # The boundary of the thread: raised again below.
-        except Exception as error:  # noqa: BLE001
-            outcome = error
-
-    if not deadline.passed:
-        # A thread, since a time-out of a socket starts again with each byte of the answer's head, and names of hosts
-        # and credentials are looked up with time-outs of their own. Given up, it ends as soon as the provider does.
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(min(deadline.left_seconds, MAX_SECONDS))
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    seconds = min(deadline.left_seconds, MAX_SECONDS)
+    try:
+        if seconds:
+            # Given up, it ends as soon as the provider does.
+            return within(seconds, lambda: _asked(open_session, url, payload, deadline, judge))
+    except TookTooLong:
+        pass
+    raise TimedOut(f"{urlsplit(url).hostname} did not answer in time.")
 
 
 def _asked(

@@ -9,6 +9,7 @@ from reporting import stored
 from reporting.findings import CRITICAL, Finding
 from reporting.usage import Usage
 from reporting.window import WEEK, Window
+from schemas.report import ReportSummary
 
 # Firestore adds up whole numbers of 64 bits. Beyond that the sum is only about right.
 MAX_OUTSTANDING_CREDITS = 2**63 - 1
@@ -62,6 +63,27 @@ class Report:
     def critical(self) -> Sequence[Finding]:
         """The critical findings."""
         return [finding for finding in self.findings or () if finding.severity == CRITICAL]
+
+    def summary(self) -> ReportSummary:
+        """The report in short."""
+        usage, window = self.usage, self.window
+        return ReportSummary(
+            report_id=self.id,
+            window_start=window.start if window else None,
+            window_end=window.end if window else None,
+            scheduled=window.scheduled if window else None,
+            generated_at=self.generated_at,
+            total_requests=usage.total,
+            total_completed=usage.completed,
+            total_failed=usage.failed,
+            total_canceled=usage.canceled,
+            total_credits_granted=usage.credits_granted,
+            total_credits_revoked=usage.credits_revoked,
+            total_credits_spent=usage.credits_spent,
+            total_credits_refunded=usage.credits_refunded,
+            anomaly_count=None if self.findings is None else self.finding_count,
+            critical_count=None if self.findings is None else len(self.critical),
+        )
 
     def unannounced(self) -> dict[str, Finding]:
         """The critical findings that nobody was told of, by their alerts' ids."""

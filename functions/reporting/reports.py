@@ -136,12 +136,22 @@ class Reports:
         after = Window(window.end + WEEK)
         return after if self._existing([after.report_id]) else None
 
-    def remember_announced(self, report_id: str, alert_ids: Sequence[str], now: datetime) -> None:
-        """Notes in the stored report which alerts were sent; without a read, keeping what others noted."""
-        path = f"{REPORTS}/{report_id}"
-        write = Write(path, {"announced": dict.fromkeys(alert_ids, now)}, merges=True)
-        commit = Commit([write], lambda versions: None)
-        self._store.transact([path], lambda documents: commit, known={path: Document(path, None, None)})
+    def remember_announced(
+        self, report_id: str, alert_ids: Sequence[str], now: datetime, telling: Sequence[Write]
+    ) -> None:
+        """Notes in the stored report which alerts were announced, keeping what others noted, and tells of them.
+
+        What tells of them is only created: if it is there, another run has announced the same.
+        """
+        note = Write(f"{REPORTS}/{report_id}", {"announced": dict.fromkeys(alert_ids, now)}, merges=True)
+
+        def plan(found: Mapping[str, Document]) -> Commit[None]:
+            new = [replace(write, merges=False) for write in telling if not found[write.path].exists]
+            return Commit([note, *new], lambda versions: None)
+
+        # Without a read at first: a conflict brings one.
+        paths = [note.path, *(write.path for write in telling)]
+        self._store.transact(paths, plan, known={path: Document(path, None, None) for path in paths})
 
     def _usage(self, window: Window, deadline: Deadline) -> Usage:
         """The window's requests, counted. They are read day by day, so that a stream that breaks costs one day."""

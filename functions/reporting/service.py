@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import logs
-from errors import Unavailable
+from events import Outbox
 from reporting import alerts, page
 from reporting.report import Report
 from reporting.reports import ReportPage, Reports
@@ -20,16 +20,15 @@ CATCH_UP_SECONDS = 180.0
 class Reporting:
     """Makes, announces, reads and shows weekly reports.
 
-    A critical finding is announced at least once. The stored report says what was announced, so a schedule that is
-    delivered again announces nothing again. Twice, with the same alert id, is only possible if a delivery breaks off
-    between announcing and storing that, if two overlap in this moment, or if the webhook failed. Every method raises
-    Unavailable if Firestore does not answer in time.
+    A critical finding is announced: one error event in the log, and one event for the outbox, which is stored once, in
+    the commit that notes in the report what was announced. Only the line in the log may come twice, with the same
+    alert id, if a run breaks off before that commit. Every method raises Unavailable if Firestore does not answer in
+    time.
     """
 
     reports: Reports
-    webhook_url: str
+    outbox: Outbox
     clock: Callable[[], datetime]
-    post: alerts.Post = alerts.post_json
     catch_up_seconds: float = CATCH_UP_SECONDS
 
     def make_scheduled(self, schedule_time: datetime) -> Report:
@@ -85,13 +84,10 @@ class Reporting:
 
     def _announced(self, report: Report) -> Report:
         new = report.unannounced()
-        if not new or not alerts.announce(report.id, new, self.webhook_url, self.post):
+        if not new:
             return report
-        now = self.clock()
-        try:
-            self.reports.remember_announced(report.id, list(new), now)
-        except Unavailable:
-            # With an error the schedule would be delivered again, and everything announced again.
-            logs.warn("announcement not stored", reportId=report.id)
-            return report
+        alerts.log(report.id, new)
+        event, now = alerts.event(report.id, new), self.clock()
+        self.reports.remember_announced(report.id, list(new), now, self.outbox.writes(event))
+        self.outbox.send(event)
         return replace(report, announced={**(report.announced or {}), **dict.fromkeys(new, now)})

@@ -12,6 +12,7 @@ from credits.documents import MAX_USER_ID_LENGTH, REPORT_ID, is_user_id
 from store import is_plain_id
 
 KEY_HEADER = "Idempotency-Key"
+PREFER_HEADER = "Prefer"
 MAX_REQUEST_ID_LENGTH = 128
 MAX_ENTRY_ID_LENGTH = 300
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3, without the angle brackets
@@ -40,6 +41,12 @@ def _key(value: Any) -> Any:
 def _request_id(value: Any) -> Any:
     if isinstance(value, str) and value and not is_plain_id(value, MAX_REQUEST_ID_LENGTH):
         raise PydanticCustomError(CONTRACT_ERROR, "generationRequestId is not one that this API gave.")
+    return value
+
+
+def _delivery_id(value: Any) -> Any:
+    if isinstance(value, str) and value and not is_plain_id(value, MAX_ENTRY_ID_LENGTH):
+        raise PydanticCustomError(CONTRACT_ERROR, "deliveryId is not one that this API gave.")
     return value
 
 
@@ -148,6 +155,17 @@ RequestIdParameter = Annotated[
     ),
     BeforeValidator(_request_id),
 ]
+DeliveryId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_ENTRY_ID_LENGTH,
+        json_schema_extra=_PLAIN_ID,
+        description="The delivery's id: the webhook-id that the receiver gets.",
+        examples=[f"{_AN_ID}-completed"],
+    ),
+    BeforeValidator(_delivery_id),
+]
 ReportId = Annotated[
     str,
     Field(
@@ -190,3 +208,4 @@ NextPageToken = Annotated[
     ),
 ]
 Status = Literal["pending", "completed", "failed", "canceled"]
+DeliveryStatus = Literal["pending", "delivered", "failed"]

@@ -1,6 +1,6 @@
 """What clients get with status 200."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -9,6 +9,7 @@ from schemas.fields import (
     BalanceCredits,
     Color,
     CostCredits,
+    DeliveryStatus,
     EntryId,
     Model,
     NextPageToken,
@@ -41,6 +42,24 @@ class GenerationReply(Reply):
     generation_request_id: RequestId
     deducted_credits: CostCredits
     image_url: str = Field(description="Where the image is.", examples=["https://images.example.com/1.png"])
+    current_credits: BalanceCredits
+
+
+class PendingReply(Reply):
+    """A purchase whose image is being made."""
+
+    generation_request_id: RequestId
+    deducted_credits: CostCredits
+    current_credits: BalanceCredits
+    status: Literal["pending"] = "pending"
+
+
+class CancellationReply(Reply):
+    """The request that was canceled, and the credits that were given back."""
+
+    generation_request_id: RequestId
+    status: Literal["canceled"] = "canceled"
+    refunded_credits: CostCredits
     current_credits: BalanceCredits
 
 
@@ -158,4 +177,28 @@ class GenerationsReply(Reply):
     """A page of a user's generation requests, newest first."""
 
     generation_requests: list[Generation]
+    next_page_token: NextPageToken = None
+
+
+class WebhookDelivery(Reply):
+    """One event on its way to a receiver."""
+
+    id: str = Field(description="The webhook-id that the receiver gets.", examples=["5f3a9c0d-completed"])
+    type: str = Field(description="What happened.", examples=["generation.completed"])
+    status: DeliveryStatus = Field(examples=["delivered"])
+    attempts: int = Field(ge=0, description="How many attempts have ended.", examples=[1])
+    created_at: Timestamp
+    last_attempt_at: Timestamp | None = Field(
+        description="Null before the first attempt has ended.", examples=["2026-03-09T00:00:01.000000Z"]
+    )
+    last_answer: str | None = Field(
+        description="200, status 500, redirect 302, no answer in time, or the name of an error.", examples=["200"]
+    )
+    data: dict[str, Any] = Field(description="The event's data.", examples=[{"userId": "testUser1"}])
+
+
+class WebhookDeliveriesReply(Reply):
+    """A page of the webhook deliveries, newest first."""
+
+    deliveries: list[WebhookDelivery]
     next_page_token: NextPageToken = None

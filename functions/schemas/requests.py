@@ -7,7 +7,10 @@ from pydantic.alias_generators import to_camel
 
 from schemas.fields import (
     KEY_HEADER,
+    PREFER_HEADER,
     Color,
+    DeliveryId,
+    DeliveryStatus,
     Email,
     IdempotencyKey,
     Model,
@@ -55,6 +58,13 @@ class GenerationOrder(GenerationOptions):
     """An image to buy."""
 
     idempotency_key: IdempotencyKey | None = Field(None, validation_alias=KEY_HEADER, json_schema_extra=never_null)
+    prefer: str | None = Field(
+        None,
+        validation_alias=PREFER_HEADER,
+        json_schema_extra=never_null,
+        description="respond-async: answer 202 once the credits are reserved. wait=N: wait up to N seconds first.",
+        examples=["respond-async"],
+    )
 
 
 class QuoteOrder(GenerationOptions):
@@ -76,6 +86,12 @@ class GrantOrder(CreditsOrder):
 
 class RevocationOrder(CreditsOrder):
     """Credits to take back."""
+
+
+class CancelOrder(Body):
+    """A generation request to cancel."""
+
+    generation_request_id: RequestIdParameter
 
 
 class GenerationQuery(QueryString):
@@ -127,6 +143,18 @@ class ReportsQuery(QueryString):
 
     page_size: PageSize = 50
     after_id: PageToken | None = Field(None, validation_alias="pageToken", json_schema_extra=never_null)
+
+
+class DeliveriesQuery(ReportsQuery):
+    """A page of the webhook deliveries."""
+
+    status: DeliveryStatus | None = Field(None, json_schema_extra=never_null, description="Only those of this status.")
+
+
+class ResendOrder(Body):
+    """Which webhook delivery to send again."""
+
+    delivery_id: DeliveryId
 
 
 class NoQuery(QueryString):

@@ -72,6 +72,13 @@ def as_pattern(documented: str) -> str:
     return re.escape(compact(documented)).replace("…", ".+")
 
 
+def test_the_asynchronous_order_of_the_documentation_is_accepted(base: str) -> None:
+    """docs/jobs.md shows its answer."""
+    [example] = curl_examples(ROOT / "docs" / "jobs.md").values()
+    assert example.answer is not None
+    example.run(base)
+
+
 def test_the_readmes_examples_give_the_documented_answers(base: str, imported: Project, tmp_path: Path) -> None:
     """In the README's order: a purchase that a second call does not repeat, its picture, readings, a grant and more."""
     examples = curl_examples(ROOT / "README.md")

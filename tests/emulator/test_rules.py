@@ -48,6 +48,7 @@ PERSONAL: dict[str, Callable[[str], Place]] = {
     "users/*/secrets": lambda uid: naming_its_owner(f"users/{uid}/secrets/{RUN}", uid),
     "transactions/*/notes": lambda uid: naming_its_owner(f"users/{uid}/transactions/{RUN}/notes/{RUN}", uid),
     "generationRequests/*/notes": lambda uid: naming_its_owner(f"generationRequests/of-{uid}/notes/{RUN}", uid),
+    "webhookDeliveries": lambda uid: naming_its_owner(f"webhookDeliveries/of-{uid}", uid),
     "unknown": lambda uid: naming_its_owner(f"unknown/{uid}", uid),
     "unknown/*/transactions": lambda uid: naming_its_owner(f"unknown/{uid}/transactions/{RUN}", uid),
 }

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.budget import THOROUGH
 from tests.support.contract import order
@@ -41,6 +42,9 @@ PYTHON = {
     "LC_ALL": "C",
     "LANG": "C",
 }
+# Asynchronous purchases need this task-queue function.
+HAS_TASKS = "def generateImage" in (ROOT / "functions" / "main.py").read_text(encoding="utf-8")
+PURCHASES = 20
 
 
 @pytest.fixture
@@ -73,6 +77,11 @@ def test_it_works_in_a_shell_that_is_set_up_for_everything_else(data: Path) -> N
         assert trial.left() == []
     saved = (data / "firestore_export" / "all_namespaces" / "all_kinds" / "output-0").read_bytes()
     assert b"-deduction" in saved
+
+
+def state_of(trial: Trial, request_id: str) -> str:
+    status: str = trial.function("getGenerationRequest").get(generationRequestId=request_id).json()["status"]
+    return status
 
 
 @pytest.mark.skipif(not THOROUGH, reason="./run-tests.sh --thorough starts the emulators once more for each")
@@ -117,3 +126,42 @@ class TestThorough:
             for trial, region in ((one, "europe-west1"), (two, "us-east1")):
                 assert trial.ready().address("Functions").endswith(region)
                 assert buys_an_image(trial) == 99
+
+    def test_a_reservation_that_a_crash_left_is_refunded_within_a_minute(self, data: Path) -> None:
+        """The start calls the sweep by itself, and shows what the sweep does but not each call of it."""
+        with Trial(data) as trial:
+            bought = trial.ready().function("createGenerationRequest").post(order("testUser1")).json()
+            path = "projects/demo-case-study/databases/(default)/documents/generationRequests"
+            left = {"status": {"stringValue": "pending"}, "leaseExpiresAt": {"timestampValue": "2026-01-01T00:00:00Z"}}
+            requests.patch(
+                f"http://{trial.address('Firestore')}/v1/{path}/{bought['generationRequestId']}",
+                params={"updateMask.fieldPaths": [*left]},
+                json={"fields": left},
+                headers={"Authorization": "Bearer owner"},
+                timeout=60,
+            ).raise_for_status()
+            wait_until(lambda: state_of(trial, bought["generationRequestId"]) == "failed", "the sweep", 120)
+            credits = trial.function("getUserCredits").get(userId="testUser1").json()["currentCredits"]
+            assert credits == bought["currentCredits"] + bought["deductedCredits"]
+            wait_until(lambda: "expired reservations released" in trial.said(), "the word of the sweep")
+            assert '-releaseExpiredReservations"' not in trial.said()
+
+    @pytest.mark.skipif(not HAS_TASKS, reason="main.py has no generateImage")
+    def test_purchases_that_wait_in_the_queue_survive_a_stop(self, data: Path) -> None:
+        """Ctrl-C ends everything, the queue too; after the next start each of them ends, and is paid for only then."""
+        settings = {"MAX_PENDING_PER_USER": str(PURCHASES), "RESERVATION_LEASE_SECONDS": "100"}
+        with Trial(data, "--export", **settings) as trial:
+            create = trial.ready().function("createGenerationRequest")
+            answers = [create.post(order("testUser1"), {"Prefer": "respond-async"}) for _ in range(PURCHASES)]
+            trial.interrupt()
+            assert trial.ended() == 0, trial.said()
+            assert trial.said().endswith("Saved into emulator-data.\n")
+            assert trial.left() == []
+        assert [answer.status_code for answer in answers] == [202] * PURCHASES
+        ids = [answer.json()["generationRequestId"] for answer in answers]
+        with Trial(data, **settings) as trial:
+            trial.ready()
+            wait_until(lambda: "pending" not in {state_of(trial, each) for each in ids}, "the end of each", 300)
+            completed = sum(state_of(trial, each) == "completed" for each in ids)
+            credits = trial.function("getUserCredits").get(userId="testUser1").json()["currentCredits"]
+            assert credits == 100 - completed

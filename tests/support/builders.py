@@ -25,6 +25,7 @@ from errors import ApiError, Unauthenticated
 from images.keeping import FileStore
 from images.model import ImageModel, ImageOrder, Picture, PictureUrl
 from store import NO_DEADLINE, Commit, Deadline, RetryPolicy, Store, StoreError, Write
+from task_queue import TaskQueue
 from tests.support.memory import Hook, MemoryStore
 
 LEASE_SECONDS = 600.0
@@ -153,11 +154,8 @@ class Books:
         return outcome
 
     def cancel(self, reservation: Reservation) -> None:
-        """Ends a reservation as canceled: the credits are back, and there is neither a picture nor a failure."""
-        self.ledger.refund(reservation, documents.PROVIDER_FAILED)
-        path = reservation.document.path
-        fields = {name: value for name, value in self.fields(path).items() if name != "failure"}
-        self.store.put(path, {**fields, "status": documents.CANCELED})
+        """Cancels a pending purchase: its credits are back."""
+        self.ledger.cancel(reservation.request_id, reservation.user_id)
 
 
 def add_user(store: Store, user_id: str, credits: Any) -> None:
@@ -196,6 +194,8 @@ class Backend:
         self,
         act: Callable[[ImageOrder, Deadline], Picture | str] | None = None,
         files: FileStore | None = None,
+        queue: Callable[[str], TaskQueue] | None = None,
+        sleep: Callable[[float], None] | None = None,
         **environ: str,
     ) -> None:
         self.clock = Clock()
@@ -213,6 +213,8 @@ class Backend:
             models={"model-a": model},
             files=files,
             monotonic=self.stopwatch,
+            queue=queue,
+            sleep=sleep or self.stopwatch.forward,
         )
 
     def deadline(self, seconds: float = 57.0) -> Deadline:

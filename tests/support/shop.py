@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from credits.documents import PROVIDER_FAILED
 from credits.ledger import Ledger
@@ -16,6 +17,7 @@ from tests.support.identities import Account
 from tests.support.projects import Project
 from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
+DELIVERY_ID = "told-granted"
 OLDER_REPORT_ID, OLDER_REPORT_END = "report_2020-01-06", datetime(2020, 1, 6, tzinfo=UTC)
 # A function on the server that has these settings.
 Key = tuple[str, str]
@@ -31,6 +33,8 @@ class Shop:
     entry_token: str
     request_token: str
     report_token: str
+    delivery_id: str
+    delivery_token: str
     user_token: str
     admin_token: str
     forged_token: str
@@ -44,6 +48,7 @@ class Shop:
         ledger.complete(completed, picture_url("https://api", completed.request_id, completed.attempt_id))
         ledger.refund(failed, PROVIDER_FAILED)
         project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann", "windowEnd": OLDER_REPORT_END})
+        project.put(f"webhookDeliveries/{DELIVERY_ID}", delivery())
         return cls(
             completed.request_id,
             completed.attempt_id,
@@ -51,10 +56,28 @@ class Shop:
             entry_token=_token_of(f"{completed.request_id}-deduction"),
             request_token=_token_of(completed.request_id),
             report_token=_token_of(OLDER_REPORT_ID),
+            delivery_id=DELIVERY_ID,
+            delivery_token=_token_of(DELIVERY_ID),
             user_token=Account.new(project.id, "ann").token(),
             admin_token=Account.new(project.id, "root", is_admin=True).token(),
             forged_token=Account(project.id, "nobody").token(),
         )
+
+
+def delivery(**fields: Any) -> dict[str, Any]:
+    """A webhook delivery as it is stored, with these fields changed."""
+    at = datetime(2020, 1, 6, tzinfo=UTC)
+    times = dict.fromkeys(("createdAt", "queuedAt", "dueAt"), at)
+    data = {"userId": "rich", "credits": 5, "reason": "test", "currentCredits": 5, "transactionId": "x-grant"}
+    return {
+        **times,
+        "type": "credits.granted",
+        "target": "events",
+        "data": data,
+        "status": "pending",
+        "attempts": 0,
+        **fields,
+    }
 
 
 def reserved(ledger: Ledger, user_id: str, key: str) -> Reservation:

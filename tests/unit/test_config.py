@@ -1,5 +1,6 @@
 """Settings: declared once, checked at start, the same in code, .env and docs."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -213,6 +214,41 @@ def test_a_webhook_is_https_outside_an_emulator() -> None:
     assert config.load({WEBHOOK: f" {url}\n"}).report_webhook_url == url
     assert "https" in refused({WEBHOOK: "http://hooks.example/"})
     assert config.load({WEBHOOK: "http://127.0.0.1:9/", **EMULATOR}).report_webhook_url == "http://127.0.0.1:9/"
+
+
+COMPLETION, SECRET = config.COMPLETION_WEBHOOK_URL.name, config.WEBHOOK_SECRET
+
+
+def webhook_secret(size: int) -> str:
+    return "whsec_" + base64.b64encode(bytes(range(size))).decode()
+
+
+@pytest.mark.parametrize("size", [24, 32, 64])
+def test_a_webhook_secret_has_24_to_64_bytes(size: int) -> None:
+    """As Standard Webhooks want it. Its line end is not a part of it."""
+    assert config.load({SECRET: f" {webhook_secret(size)}\n"}).webhook_secret == webhook_secret(size)
+
+
+@pytest.mark.parametrize(
+    "secret", [webhook_secret(23), webhook_secret(65), webhook_secret(32)[6:], "whsec_s3cr3t", "s3cr3t"]
+)
+def test_a_bad_webhook_secret_is_refused_and_not_quoted(secret: str) -> None:
+    """The error lands in a log."""
+    message = refused({SECRET: secret})
+    assert "WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64" in message
+    assert secret not in message
+
+
+def test_events_are_posted_over_https_outside_an_emulator() -> None:
+    """To an address that is not shown; deployed, only the sender gets the secret, so the others start without it."""
+    url = "https://hooks.example/T0?key=s3cr3t"
+    settings = config.load({COMPLETION: url})
+    assert settings.completion_webhook_url == url
+    assert "s3cr3t" not in repr(settings)
+    assert "s3cr3t" not in refused({COMPLETION: "http://hooks.example/s3cr3t"})
+    local = {COMPLETION: "http://127.0.0.1:9/", **EMULATOR}
+    assert "WEBHOOK_SECRET must be set" in refused(local)
+    assert config.load({**local, SECRET: webhook_secret(24)}).completion_webhook_url == "http://127.0.0.1:9/"
 
 
 def test_a_missing_key_of_a_model_stops_nothing() -> None:

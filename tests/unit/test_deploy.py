@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import yaml
 
 import config
+from webhooks.deliveries import ATTEMPT_DUE_AFTER, GIVE_UP_AFTER
 
 ROOT = Path(__file__).resolve().parents[2]
 DISCOVER = "from firebase_functions.private import serving; print(serving.functions_as_yaml(serving.get_functions()))"
 SCHEDULED = ("releaseExpiredReservations", "scheduleWeeklyReport")
-REPORTS = ("getWeeklyReport", "scheduleWeeklyReport")
+REPORTS = ("getWeeklyReport", "scheduleWeeklyReport", "deliverWebhook")
 
 
 @pytest.fixture(scope="module", name="manifest")
@@ -35,20 +37,29 @@ def discovered(**settings: str) -> dict[str, Any]:
 
 def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
     """The entry points and their triggers, by the names of the contract."""
-    triggers = {name: "schedule" if "scheduleTrigger" in it else "http" for name, it in manifest["endpoints"].items()}
+    kinds = {"scheduleTrigger": "schedule", "taskQueueTrigger": "task queue", "httpsTrigger": "http"}
+    triggers = {
+        name: next(kind for trigger, kind in kinds.items() if trigger in endpoint)
+        for name, endpoint in manifest["endpoints"].items()
+    }
     assert triggers == {
+        "cancelGenerationRequest": "http",
         "createGenerationRequest": "http",
+        "deliverWebhook": "task queue",
         "findUser": "http",
+        "generateImage": "task queue",
         "getCatalog": "http",
         "getGenerationRequest": "http",
         "getUserCredits": "http",
         "getWeeklyReport": "http",
         "grantCredits": "http",
         "listGenerationRequests": "http",
+        "listWebhookDeliveries": "http",
         "listWeeklyReports": "http",
         "openapi": "http",
         "quoteGeneration": "http",
         "releaseExpiredReservations": "schedule",
+        "resendWebhookDelivery": "http",
         "revokeCredits": "http",
         "scheduleWeeklyReport": "schedule",
         "simulatedImage": "http",
@@ -61,11 +72,10 @@ def test_the_weekly_report_runs_once_every_lease_has_ended(manifest: dict[str, A
     assert (weekly["schedule"], weekly["timeZone"], weekly["retryConfig"]["retryCount"]) == ("20 0 * * 1", "Etc/UTC", 5)
 
 
-def test_the_sweep_runs_every_five_minutes(manifest: dict[str, Any]) -> None:
-    """It ends before the next one starts."""
+def test_the_sweep_runs_every_minute(manifest: dict[str, Any]) -> None:
+    """In one instance: a long one is not joined by many others."""
     sweep = manifest["endpoints"]["releaseExpiredReservations"]
-    assert sweep["scheduleTrigger"]["schedule"] == "*/5 * * * *"
-    assert sweep["timeoutSeconds"] < 5 * 60
+    assert sweep["scheduleTrigger"]["schedule"] == "* * * * *"
     assert all(manifest["endpoints"][name]["maxInstances"] == 1 for name in SCHEDULED)
 
 
@@ -77,7 +87,33 @@ def test_each_function_may_serve_concurrently(manifest: dict[str, Any]) -> None:
         assert endpoint["region"] == ["us-central1"], name
 
 
-def test_only_the_reports_get_the_webhooks_address(manifest: dict[str, Any]) -> None:
+def test_a_webhook_is_tried_for_days_with_growing_pauses(manifest: dict[str, Any]) -> None:
+    """From 10 s, doubling up to an hour, for longer than the three days after which a delivery is given up."""
+    retry = manifest["endpoints"]["deliverWebhook"]["taskQueueTrigger"]["retryConfig"]
+    lows = [
+        min(retry["minBackoffSeconds"] * 2 ** min(n, retry["maxDoublings"]), retry["maxBackoffSeconds"])
+        for n in range(retry["maxAttempts"] - 1)
+    ]
+    assert (lows[:4], lows[-1]) == ([10, 20, 40, 80], 3600)
+    assert timedelta(seconds=sum(lows)) > GIVE_UP_AFTER
+    assert timedelta(seconds=lows[-1]) < ATTEMPT_DUE_AFTER
+    assert retry.get("maxRetrySeconds") is None
+
+
+def test_only_the_sender_of_webhooks_gets_the_secret() -> None:
+    """If there is an address to send to: a deploy asks for every secret that is declared."""
+    found = discovered(COMPLETION_WEBHOOK_URL="https://receiver.example/hook")
+    bound = {
+        name
+        for name, endpoint in found["endpoints"].items()
+        for secret in endpoint.get("secretEnvironmentVariables") or []
+        if secret["key"] == "WEBHOOK_SECRET"
+    }
+    assert bound == {"deliverWebhook"}
+    assert "WEBHOOK_SECRET" in {parameter["name"] for parameter in found["params"]}
+
+
+def test_only_the_reports_and_the_sender_get_the_webhooks_address(manifest: dict[str, Any]) -> None:
     """It is a secret, and a purchase does not need it."""
     for name, endpoint in manifest["endpoints"].items():
         secrets = [secret["key"] for secret in endpoint.get("secretEnvironmentVariables") or []]
@@ -95,7 +131,7 @@ def test_only_a_purchase_from_openai_gets_the_key() -> None:
             for secret in endpoint.get("secretEnvironmentVariables") or []
             if secret["key"] == "OPENAI_API_KEY"
         }
-        assert bound == {"createGenerationRequest"}
+        assert bound == {"createGenerationRequest", "generateImage"}
     local = discovered(MODEL_A="openai:gpt-image-2", STORAGE_BUCKET="pictures", FUNCTIONS_EMULATOR="true")
     assert "OPENAI_API_KEY" not in {parameter["name"] for parameter in local["params"]}
 

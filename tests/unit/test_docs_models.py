@@ -48,7 +48,9 @@ def test_the_model_of_the_document_runs(block: dict[str, Any], httpserver: HTTPS
     body = {"image": base64.b64encode(b"picture").decode()}
     httpserver.expect_request("/draw", "POST").respond_with_json(body)
     built = block["build"](config.load({}), httpserver.url_for("/draw"), connect=not_now)
-    assert generate_image(built.models["model-a"], ORDER, Deadline.after(50)) == PictureBytes(b"picture", "image/png")
+    assert generate_image(built.fulfillment.models["model-a"], ORDER, Deadline.after(50)) == PictureBytes(
+        b"picture", "image/png"
+    )
     [(request, _)] = httpserver.log
     sent = json.loads(request.get_data())
     assert (sent["width"], sent["height"]) == (1024, 1792)
@@ -56,7 +58,7 @@ def test_the_model_of_the_document_runs(block: dict[str, Any], httpserver: HTTPS
     httpserver.clear()
     httpserver.expect_request("/draw").respond_with_data("busy", 503, {"Retry-After": "9"})
     with pytest.raises(ProviderBusy) as caught:
-        generate_image(built.models["model-a"], ORDER, Deadline.after(50))
+        generate_image(built.fulfillment.models["model-a"], ORDER, Deadline.after(50))
     assert caught.value.retry_after_seconds == 9
 
 

@@ -51,7 +51,9 @@ def call(backend: Backend, caller: Caller = ANN, seconds: float = 57.0) -> Call:
 
 def buy(backend: Backend, key: str | None = None, by: Call | None = None, **changes: Any) -> Ok:
     order = GenerationOrder.model_validate({**ORDER, **changes, "Idempotency-Key": key})
-    return handlers.create_generation_request(order, by or call(backend), backend.services)
+    answer = handlers.create_generation_request(order, by or call(backend), backend.services)
+    assert isinstance(answer, Ok)
+    return answer
 
 
 def reply(outcome: Any, kind: type[Any]) -> Any:
@@ -176,7 +178,7 @@ def test_the_image_is_due_before_the_answer() -> None:
     backend.add_user()
     by = call(backend, seconds=95.0)
     buy(backend, by=by)
-    assert backend.services.settling_seconds == 15.0
+    assert backend.services.fulfillment.settling_seconds == 15.0
     assert [deadline.at_seconds for deadline in seen] == [by.deadline.at_seconds - 15.0]
 
 
@@ -185,7 +187,7 @@ def test_every_step_ends_with_the_request(backend: Backend) -> None:
     backend.store.before_rpc = failing(StatusCode.UNAVAILABLE, "BatchGetDocuments", times=10_000)
     with pytest.raises(Unavailable):
         buy(backend, by=call(backend, seconds=13.0))
-    assert backend.stopwatch() <= 13.0 - backend.services.settling_seconds
+    assert backend.stopwatch() <= 13.0 - backend.services.fulfillment.settling_seconds
     backend.store.before_rpc = quiet
     commits = iter(range(10_000))
 

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 import handlers
+import webhook_handlers
 from calls import Call, Caller
 from credits.audit import Audit
 from credits.orders import Order
-from schemas.requests import CreditsQuery, GenerationOrder, GenerationsQuery
+from schemas.requests import CreditsQuery, DeliveriesQuery, GenerationOrder, GenerationsQuery
 from store import NO_DEADLINE, Query
 from tests.support.builders import LEASE_SECONDS, ORDER, Backend
 from tests.support.files import MemoryFiles
 
+WEBHOOK_SECRET = f"whsec_{'A' * 32}"
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 COMPOSITES = [
@@ -44,7 +46,12 @@ def places(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 
 def queries_of_the_code() -> list[Query]:
     """Every query that the code can send, by running all that sends one."""
-    backend = Backend(files=MemoryFiles(), SIGNUP_CREDITS="9")
+    backend = Backend(
+        files=MemoryFiles(),
+        SIGNUP_CREDITS="9",
+        COMPLETION_WEBHOOK_URL="http://127.0.0.1:1",
+        WEBHOOK_SECRET=WEBHOOK_SECRET,
+    )
     call = Call(Caller("ann"), NO_DEADLINE)
     order = GenerationOrder.model_validate(ORDER)
     handlers.create_generation_request(order, call, backend.services)
@@ -54,6 +61,9 @@ def queries_of_the_code() -> list[Query]:
         handlers.list_generation_requests(query, call, backend.services)
     backend.clock.forward(LEASE_SECONDS + 1)
     handlers.release_expired_reservations(backend.services)
+    for status in (None, "failed"):
+        deliveries = DeliveriesQuery.model_validate({"status": status} if status else {})
+        webhook_handlers.list_webhook_deliveries(deliveries, call, backend.services)
     reporting = backend.services.reporting()
     reporting.make_scheduled(backend.clock())
     reporting.make_now()

@@ -37,8 +37,8 @@ def test_nothing_is_connected_when_the_services_are_built() -> None:
 def test_the_settings_are_handed_on() -> None:
     """The share of the time-out for settling, and the credits of a new user."""
     built = services.build(SETTINGS, connect=not_now)
-    assert (built.settling_seconds, built.signup_credits) == (15.0, 7)
-    assert [*built.models] == ["model-a", "model-b"]
+    assert (built.fulfillment.settling_seconds, built.signup_credits) == (15.0, 7)
+    assert [*built.fulfillment.models] == ["model-a", "model-b"]
 
 
 def test_the_parts_can_be_replaced() -> None:
@@ -50,14 +50,14 @@ def test_the_parts_can_be_replaced() -> None:
     model = ai_simulator.SimulatedModel("mine", "https://api", 0.0, lambda: 0.5)
     built = services.build(SETTINGS, connect=not_now, models={"mine": model}, ledger_type=Broken)
     assert isinstance(built.ledger, Broken)
-    assert dict(built.models) == {"mine": model}
+    assert dict(built.fulfillment.models) == {"mine": model}
 
 
 def test_the_failure_rate_of_the_simulated_models_is_the_settings() -> None:
     """All or none of them fail."""
     for rate in (0.0, 1.0):
         settings = config.load({config.FIRESTORE_HOST: "127.0.0.1:1", "AI_FAILURE_RATE": str(rate)})
-        models = services.build(settings, connect=not_now).models.values()
+        models = services.build(settings, connect=not_now).fulfillment.models.values()
         assert [getattr(model, "failure_rate") for model in models] == [rate, rate]  # noqa: B009
 
 
@@ -66,7 +66,7 @@ def test_each_model_is_run_by_what_its_setting_names() -> None:
 
     def models_of(**environ: str) -> Mapping[str, ImageModel]:
         settings = config.load({"GCLOUD_PROJECT": "demo", "STORAGE_BUCKET": "pictures", **environ})
-        return services.build(settings, connect=not_now).models
+        return services.build(settings, connect=not_now).fulfillment.models
 
     assert models_of(MODEL_A="gemini:gemini-3-pro-image", MODEL_B="openai:gpt-image-2") == {
         "model-a": GeminiModel("gemini-3-pro-image", "demo"),

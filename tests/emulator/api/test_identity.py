@@ -13,6 +13,7 @@ from tests.support.contract import error_of, order
 from tests.support.identities import HOUR_SECONDS, Account, bearer, unsigned
 from tests.support.projects import Project
 from tests.support.servers import FunctionServer
+from tests.support.shop import delivery
 
 REQUIRED = {"REQUIRE_AUTH": "true"}
 
@@ -35,6 +36,7 @@ def _user_query(user_id: str) -> dict[str, str]:
 OPERATIONS = [
     Operation("createGenerationRequest", "POST", body=order),
     Operation("quoteGeneration", "POST", body=order),
+    Operation("cancelGenerationRequest", "POST", body=lambda user_id: {"generationRequestId": f"canceled-{user_id}"}),
     Operation("getUserCredits", "GET", query=_user_query),
     Operation("listGenerationRequests", "GET", query=_user_query),
     Operation("getGenerationRequest", "GET", query=lambda user_id: {"generationRequestId": f"of-{user_id}"}),
@@ -54,6 +56,8 @@ OPERATIONS = [
     Operation("getWeeklyReport", "POST", admins_only=True),
     Operation("getWeeklyReport", "GET", admins_only=True),
     Operation("listWeeklyReports", "GET", admins_only=True),
+    Operation("listWebhookDeliveries", "GET", admins_only=True),
+    Operation("resendWebhookDelivery", "POST", body=lambda user_id: {"deliveryId": f"of-{user_id}"}, admins_only=True),
 ]
 
 
@@ -82,6 +86,11 @@ def people() -> People:
         bought = create.post(order(account.user_id)).json()["generationRequestId"]
         request = project.get(f"generationRequests/{bought}")
         project.put(f"generationRequests/of-{account.user_id}", request or {})
+        canceled = {**(request or {}), "status": "canceled"}
+        project.put(f"generationRequests/canceled-{account.user_id}", canceled)
+        refund = {"type": "refund", "credits": 1, "balanceAfter": 10}
+        project.put(f"users/{account.user_id}/transactions/canceled-{account.user_id}-refund", refund)
+        project.put(f"webhookDeliveries/of-{account.user_id}", delivery())
     return found
 
 

@@ -10,6 +10,7 @@ import requests
 
 import store
 from config import FIRESTORE_HOST
+from credits.keys import id_for_key
 from credits.orders import Order
 from tests.support.assembly import assembled, in_process
 from tests.support.calls import Function
@@ -17,13 +18,14 @@ from tests.support.contract import order
 from tests.support.description import FILE, Answer, Description, violations
 from tests.support.projects import Project
 from tests.support.servers import EVERY_FUNCTION, FunctionServer
-from tests.support.shop import OLDER_REPORT_ID, Shop, reserved
+from tests.support.shop import DELIVERY_ID, OLDER_REPORT_ID, Shop, delivery, reserved
 
 API = Description()
-GRANTING, REVOKING = "grantCredits", "revokeCredits"
+GRANTING, REVOKING, RESENDING = "grantCredits", "revokeCredits", "resendWebhookDelivery"
+CANCELING = "cancelGenerationRequest"
 CREATE, PICTURE = "createGenerationRequest", "simulatedImage"
 # None of their own documents can be broken.
-UNBREAKABLE = ("getWeeklyReport", "listWeeklyReports", "getCatalog", "openapi", "findUser")
+UNBREAKABLE = ("getWeeklyReport", "listWeeklyReports", "getCatalog", "openapi", "findUser", "listWebhookDeliveries")
 PUBLIC = ("getCatalog", PICTURE, "openapi")
 # The real server, which wants no token; the others answer in this process.
 OPEN = "open"
@@ -40,9 +42,11 @@ def shop(shared_project: Project) -> Shop:
         shared_project.add_user(credits, user_id)
     services = assembled(shared_project)
     reserved(services.ledger, "busy", "pending")
+    services.ledger.cancel(reserved(services.ledger, "reader", "canceled").request_id, "reader")
     services.grants.grant(Order.with_key("granted", "rich", GRANT["credits"], GRANT["reason"]))
     services.revocations.revoke(Order.with_key("revoked", "rich", GRANT["credits"], GRANT["reason"]))
     shared_project.put("generationRequests/broken", {"userId": "broken", "status": "odd"})
+    shared_project.put("webhookDeliveries/broken", delivery(attempts="many"))
     return opened
 
 
@@ -96,8 +100,18 @@ VALID_QUERIES = {
     "findUser": "email=ann@example.com",
     PICTURE: "generationRequestId={completed_id}&token={completed_token}",
 }
-VALID_BODIES = {CREATE: order("rich"), "quoteGeneration": order("rich"), GRANTING: GRANT, REVOKING: GRANT}
-READ = {**VALID_QUERIES, "getWeeklyReport": "", "listWeeklyReports": "", "getCatalog": "", "openapi": ""}
+VALID_BODIES: Mapping[str, Mapping[str, Any]] = {
+    CREATE: order("rich"),
+    "quoteGeneration": order("rich"),
+    GRANTING: GRANT,
+    REVOKING: GRANT,
+    RESENDING: {"deliveryId": DELIVERY_ID},
+    CANCELING: {"generationRequestId": id_for_key("reader", "canceled")},
+}
+READ = {
+    **VALID_QUERIES,
+    **dict.fromkeys(("getWeeklyReport", "listWeeklyReports", "listWebhookDeliveries", "getCatalog", "openapi"), ""),
+}
 METHODS = [(function, method) for function, methods in API.methods.items() for method in sorted(methods)]
 EVERYWHERE = [
     case
@@ -141,6 +155,18 @@ WITH_BODY = [
 OWN = [
     purchase(200, "rich"),
     purchase(200, "reader", key="completed"),
+    Case(202, "POST", CREATE, body=order("rich"), headers={"Prefer": "respond-async"}),
+    purchase(409, "reader", key="canceled", reason="GENERATION_CANCELED"),
+    Case(200, "POST", CANCELING, body=VALID_BODIES[CANCELING]),
+    Case(
+        409,
+        "POST",
+        CANCELING,
+        body={"generationRequestId": id_for_key("reader", "completed")},
+        reason="GENERATION_ENDED",
+    ),
+    Case(404, "POST", CANCELING, body={"generationRequestId": "unknown"}),
+    Case(500, "POST", CANCELING, body={"generationRequestId": "broken"}),
     purchase(400, "poor", reason="INSUFFICIENT_CREDITS"),
     purchase(401, "rich", server="private"),
     purchase(404, "nobody"),
@@ -203,6 +229,12 @@ OWN = [
     Case(404, "GET", PICTURE, "generationRequestId={failed_id}&token=guessed"),
     Case(500, "GET", PICTURE, "generationRequestId=broken&token=guessed"),
     Case(200, "GET", "listWeeklyReports", "pageSize=1"),
+    Case(200, "GET", "listWebhookDeliveries"),
+    Case(200, "GET", "listWebhookDeliveries", "status=pending&pageSize=1"),
+    Case(400, "GET", "listWebhookDeliveries", "status=odd", reason="INVALID_REQUEST"),
+    Case(200, "POST", RESENDING, body={"deliveryId": DELIVERY_ID}),
+    Case(404, "POST", RESENDING, body={"deliveryId": "unknown"}),
+    Case(500, "POST", RESENDING, body={"deliveryId": "broken"}),
     Case(200, "GET", "getCatalog"),
     Case(200, "GET", "openapi"),
 ]

@@ -56,6 +56,12 @@ def targets(shop: Shop) -> list[Target]:
         Target("getWeeklyReport", "GET", {"reportId": [OLDER_REPORT_ID], "format": ["json", "html"]}),
         Target("listWeeklyReports", "GET", {"pageSize": ["1", "20"], "pageToken": [shop.report_token]}),
         Target(
+            "listWebhookDeliveries",
+            "GET",
+            {"status": ["pending"], "pageSize": ["1", "20"], "pageToken": [shop.delivery_token]},
+        ),
+        Target("resendWebhookDelivery", "POST", body={"deliveryId": shop.delivery_id}),
+        Target(
             "simulatedImage", "GET", {"generationRequestId": [shop.completed_id], "token": [shop.completed_token, "x"]}
         ),
         Target("getCatalog", "GET"),
@@ -94,7 +100,7 @@ def stored(project: Project) -> Documents:
 
 
 def assert_written(before: Documents, after: Documents, outcome: Outcome) -> None:
-    """What is new, and each change of a balance, is what the 200 answers promise, and nothing else."""
+    """What is new, and each change of a balance, is what the answers promise, and nothing else."""
     new = {f"reports/{report_id}" for report_id in reports_in(outcome)}
     balances = Counter(balances_in(before))
     # By id, since a replay changes nothing.
@@ -103,7 +109,7 @@ def assert_written(before: Documents, after: Documents, outcome: Outcome) -> Non
     revocations = {body["transactionId"]: body for body in bodies(outcome, "revokeCredits")}
     for request_id, body in purchases.items():
         request = after[f"generationRequests/{request_id}"]
-        assert (request["status"], request["cost"]) == ("completed", body["deductedCredits"])
+        assert (request["status"], request["cost"]) == (body.get("status", "completed"), body["deductedCredits"])
         new |= {f"generationRequests/{request_id}", f"users/{request['userId']}/transactions/{request_id}-deduction"}
         balances[f"users/{request['userId']}"] -= body["deductedCredits"]
     for entry_id, body in grants.items():
@@ -115,13 +121,19 @@ def assert_written(before: Documents, after: Documents, outcome: Outcome) -> Non
             f"users/{body['userId']}/transactions/{entry_id}",
         }
         balances[f"users/{body['userId']}"] -= body["revokedCredits"]
-    kept = {path: its for path, its in after.items() if not is_user(path) and not path.startswith("inFlight/")}
+    # A delivery that is sent again becomes pending again.
+    changing = ("inFlight/", "webhookDeliveries/")
+    kept = {path: its for path, its in after.items() if not is_user(path) and not path.startswith(changing)}
     assert kept.keys() - before.keys() == new
     assert {path: its for path, its in kept.items() if path not in new} == {
         path: its for path, its in before.items() if path in kept
     }
+    assert {path for path in after if path.startswith(changing[1])} == {
+        path for path in before if path.startswith(changing[1])
+    }
     assert balances_in(after) == balances
-    assert not any(its["leases"] for path, its in after.items() if path.startswith("inFlight/"))
+    waiting = {request_id for request_id, body in purchases.items() if body.get("status") == "pending"}
+    assert {lease for path in after if path.startswith("inFlight/") for lease in after[path]["leases"]} == waiting
 
 
 def bodies(outcome: Outcome, function: str) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 
+import handlers
 from tests.support.assembly import in_process
 from tests.support.calls import Function, InProcess
 from tests.support.contract import ORDER, order
@@ -56,6 +58,34 @@ def test_a_purchase_costs_one_read_and_two_commits(counted: Counted) -> None:
     body = order(counted.project.add_user(10))
     create.post(body)
     assert counted.cost(lambda: create.post(body)) == [READ, COMMIT, COMMIT]
+
+
+def test_an_order_costs_one_read_and_one_commit(counted: Counted) -> None:
+    """Read, reserve, as in a synchronous purchase. Its worker: whose it is, read, claim, complete."""
+    api = counted.api()
+    create = buying(api)
+    body, wish = order(counted.project.add_user(10)), {"Prefer": "respond-async"}
+    create.post(body, wish)
+    asked: list[str] = []
+
+    def ask() -> requests.Response:
+        answer = create.post(body, wish)
+        asked.append(answer.json()["generationRequestId"])
+        return answer
+
+    assert counted.cost(ask, status=202) == [READ, COMMIT]
+    counted.sent.clear()
+    handlers.generate_image(asked[0], api.endpoint.services)
+    assert counted.sent == [READ, READ, COMMIT, COMMIT]
+
+
+def test_a_cancellation_costs_two_reads_and_one_commit(counted: Counted) -> None:
+    """Whose it is, read, refund."""
+    api = counted.api()
+    user_id = counted.project.add_user(10)
+    asked = buying(api).post(order(user_id), {"Prefer": "respond-async"}).json()
+    body = {"generationRequestId": asked["generationRequestId"]}
+    assert counted.cost(lambda: api.of("cancelGenerationRequest").post(body)) == [READ, READ, COMMIT]
 
 
 def test_a_purchase_with_a_token_costs_the_same(counted: Counted) -> None:

@@ -45,7 +45,13 @@ def test_the_preflight_names_methods_and_headers() -> None:
     assert (response.status_code, response.get_data()) == (204, b"")
     assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
     assert response.headers["Access-Control-Max-Age"] == "3600"
-    assert allowed_headers(None) == ["Authorization", "Content-Type", "Idempotency-Key", "X-Firebase-AppCheck"]
+    assert allowed_headers(None) == [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "Prefer",
+        "X-Firebase-AppCheck",
+    ]
 
 
 def test_a_page_may_send_the_headers_of_its_tracing() -> None:
@@ -85,7 +91,7 @@ def test_a_listed_page_may_read_the_answer_and_its_headers() -> None:
     headers = cors.headers(http_request(headers={"Origin": SHOP}), ["https://other.example", SHOP])
     assert headers["Access-Control-Allow-Origin"] == SHOP
     exposed = headers["Access-Control-Expose-Headers"]
-    assert exposed == "Idempotent-Replayed, Retry-After, Allow, WWW-Authenticate"
+    assert exposed == "Idempotent-Replayed, Preference-Applied, Location, Retry-After, Allow, WWW-Authenticate"
     assert headers["Vary"] == "Origin"
 
 

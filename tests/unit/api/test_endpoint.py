@@ -8,13 +8,15 @@ from typing import Any
 
 import flask
 import pytest
+from firebase_functions.https_fn import CallableRequest
 from flask import Response
 from grpc import StatusCode
 
 import handlers
+import logs
 from api import operations
 from api.auth import Gate
-from api.endpoint import Endpoint, ScheduledRunFailed
+from api.endpoint import Endpoint, ScheduledRunFailed, TaskFailed
 from api.operations import ALWAYS, Access, Operation
 from api.parsing import field_names
 from calls import Call, Caller, Ok, Png, Text
@@ -558,6 +560,66 @@ def test_a_scheduled_run_fails_without_the_words_of_its_cause(
     logged = capsys.readouterr().err
     assert type(error).__name__ in logged
     assert SECRET not in logged
+
+
+def task(data: Any) -> CallableRequest[Any]:
+    """A task as its function gets it from the library."""
+    return CallableRequest(data=data, raw_request=http_request("POST"))
+
+
+def test_a_task_gets_its_id_and_the_services(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line that it logs has the id."""
+    seen: list[tuple[str, Services]] = []
+
+    def run(found: str, services: Services) -> None:
+        seen.append((found, services))
+        logs.info("ran")
+
+    door.endpoint.run_task(task({"orderId": "x1"}), "orderId", run)
+    assert seen == [("x1", door.backend.services)]
+    assert json.loads(capsys.readouterr().out)["orderId"] == "x1"
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "x1", {}, {"other": "x1"}, *({"orderId": odd} for odd in (None, 5, "", "a/b", "..", "x" * 301))]
+)
+def test_a_task_without_an_id_is_logged_and_ends(door: Door, data: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tried again it would have none either. What it has instead is not logged."""
+
+    def run(found: str, services: Services) -> None:
+        raise AssertionError
+
+    door.endpoint.run_task(task(data), "orderId", run)
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["message"], logged["field"], "orderId" in logged) == ("task without an id", "orderId", False)
+
+
+@pytest.mark.parametrize("error", [KeyError(SECRET), Unavailable("away")])
+def test_a_task_fails_without_the_words_of_its_cause(
+    door: Door, error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library logs the message of what reaches it, and its queue tries again."""
+
+    def run(found: str, services: Services) -> None:
+        raise error
+
+    with pytest.raises(TaskFailed) as caught:
+        door.endpoint.run_task(task({"orderId": "x1"}), "orderId", run)
+    assert caught.value.__suppress_context__
+    logged = capsys.readouterr().err
+    assert type(error).__name__ in logged
+    assert "x1" in logged
+    assert SECRET not in logged + str(caught.value)
+
+
+def test_a_task_says_what_the_operator_can_mend(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a scheduled run does."""
+    door.backend.store.before_rpc = refusing
+    with pytest.raises(TaskFailed):
+        door.endpoint.run_task(
+            task({"orderId": "x1"}), "orderId", lambda found, services: handlers.release_expired_reservations(services)
+        )
+    assert json.loads(capsys.readouterr().err)["advice"] == ADVICE
 
 
 def test_an_endpoint_is_built_from_the_settings() -> None:

@@ -17,7 +17,6 @@ from api.operations import OPERATIONS, Operation
 from api.parsing import parse
 from credits.documents import is_user_id
 from dev import generate
-from schemas.fields import KEY_HEADER
 from tests.support.description import FILE, Answer, Description, violations
 
 MAIN = FILE.with_name("main.py")
@@ -35,8 +34,11 @@ ERRORS = (
     errors.UserNotFound(),
     errors.GenerationNotFound(),
     errors.ReportNotFound(),
+    errors.DeliveryNotFound(),
     errors.MethodNotAllowed(["GET", "HEAD"]),
     errors.IdempotencyInFlight(retry_after_seconds=5),
+    errors.GenerationCanceled(3, "r1", is_replay=True),
+    errors.GenerationEnded("failed", "r1"),
     errors.BodyTooLarge(max_bytes=100),
     errors.IdempotencyMismatch(),
     errors.TooManyPending(max_pending=5, retry_after_seconds=5),
@@ -119,21 +121,26 @@ def test_operations_have_names_of_their_own() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=operation_ids)
 def test_every_status_is_described(operation: Operation) -> None:
-    """200, 304 for pictures, and one answer for each status that an error of the operation has."""
-    statuses = {200, *([304] if operation.draws else []), *(error.http_status for error in operation.errors)}
+    """200, 202 for purchases, 304 for pictures, and one answer for each status that an error of the operation has."""
+    statuses = {
+        200,
+        *([202] if operation.takes_preference else []),
+        *([304] if operation.draws else []),
+        *(error.http_status for error in operation.errors),
+    }
     assert {int(status) for status in described(operation)["responses"]} == statuses
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=operation_ids)
 def test_every_field_of_an_input_is_described_once(operation: Operation) -> None:
-    """A query's as parameters, a body's in its schema, and the key as a header."""
+    """A query's as parameters, a body's in its schema, and headers as headers."""
     part = described(operation)
     parameters = {its["name"]: its["in"] for its in part.get("parameters", [])}
     body = SCHEMAS[operation.input.__name__]["properties"] if operation.has_body else {}
     names = {str(its.validation_alias) for its in operation.input.model_fields.values()}
     assert parameters.keys() | body.keys() == names
     assert not parameters.keys() & body.keys()
-    assert all(place == ("header" if name == KEY_HEADER else "query") for name, place in parameters.items())
+    assert all(place == ("header" if name in operation.headers else "query") for name, place in parameters.items())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=operation_ids)

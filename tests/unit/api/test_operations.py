@@ -26,6 +26,7 @@ def test_each_function_answers_its_methods() -> None:
     """What answers GET answers HEAD too; the order is that of the Allow header."""
     assert {function: [*methods] for function, methods in FUNCTIONS.items()} == {
         "createGenerationRequest": ["POST"],
+        "cancelGenerationRequest": ["POST"],
         "quoteGeneration": ["POST"],
         "getGenerationRequest": ["GET", "HEAD"],
         "listGenerationRequests": ["GET", "HEAD"],
@@ -35,6 +36,8 @@ def test_each_function_answers_its_methods() -> None:
         "revokeCredits": ["POST"],
         "getWeeklyReport": ["GET", "POST", "HEAD"],
         "listWeeklyReports": ["GET", "HEAD"],
+        "listWebhookDeliveries": ["GET", "HEAD"],
+        "resendWebhookDelivery": ["POST"],
         "getCatalog": ["GET", "HEAD"],
         "simulatedImage": ["GET", "HEAD"],
         "openapi": ["GET", "HEAD"],
@@ -64,6 +67,8 @@ def test_who_may_call_what() -> None:
         ("GET", "getWeeklyReport"),
         ("POST", "getWeeklyReport"),
         ("GET", "listWeeklyReports"),
+        ("GET", "listWebhookDeliveries"),
+        ("POST", "resendWebhookDelivery"),
     }
     assert public == {("GET", "openapi"), ("GET", "getCatalog"), ("GET", "simulatedImage")}
 
@@ -83,7 +88,11 @@ def test_each_operation_lists_the_errors_of_its_kind(operation: Operation) -> No
 @EACH
 def test_an_operation_on_a_user_who_must_exist_may_not_find_them(operation: Operation) -> None:
     """A grant opens an account instead, and a request is found by its own id."""
-    needs_user = operation.acts_for_user or operation.function in ("findUser", "revokeCredits")
+    needs_user = operation.acts_for_user or operation.function in (
+        "findUser",
+        "revokeCredits",
+        "cancelGenerationRequest",
+    )
     assert (UserNotFound in operation.errors) == needs_user
 
 

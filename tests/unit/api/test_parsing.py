@@ -313,5 +313,5 @@ def test_every_query_passes_or_is_refused_with_an_answer_that_can_be_sent(query:
 
 def test_fields_have_the_contracts_names() -> None:
     """Camel case in JSON; the key is a header."""
-    assert field_names(GenerationOrder) == ["userId", "model", "style", "color", "size", "prompt", KEY_HEADER]
+    assert field_names(GenerationOrder) == ["userId", "model", "style", "color", "size", "prompt", KEY_HEADER, "Prefer"]
     assert field_names(GenerationsQuery) == ["userId", "pageSize", "pageToken", "status"]

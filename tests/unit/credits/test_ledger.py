@@ -7,6 +7,7 @@ from grpc import StatusCode
 
 from credits import ledger as ledger_module
 from credits.documents import PROVIDER_FAILED
+from credits.endings import ClaimLost
 from credits.ledger import Release
 from credits.orders import Order
 from errors import BrokenDocument, GenerationFailed, Unavailable, UserNotFound
@@ -71,7 +72,8 @@ def test_a_completed_request_is_not_refunded(books: Books) -> None:
     reservation = books.reserve()
     books.ledger.complete(reservation, IMAGE_URL)
     before = books.store.everything()
-    books.ledger.refund(reservation, PROVIDER_FAILED)
+    with pytest.raises(ClaimLost):
+        books.ledger.refund(reservation, PROVIDER_FAILED)
     assert books.store.everything() == before
 
 

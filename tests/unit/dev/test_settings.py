@@ -133,7 +133,11 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 def test_every_secret_is_a_setting_here() -> None:
     """The emulators would ask Secret Manager for it otherwise."""
-    assert settings.SECRETS.keys() == {config.REPORT_WEBHOOK_URL.name, config.OPENAI_API_KEY}
+    assert settings.SECRETS.keys() == {
+        config.REPORT_WEBHOOK_URL.name,
+        config.OPENAI_API_KEY,
+        config.WEBHOOK_SECRET,
+    }
 
 
 def checked(**values: str) -> str:

@@ -184,7 +184,11 @@ def test_a_sweep_without_a_bucket_marks_nothing() -> None:
     backend.store.queries.clear()
     sweep(backend)
     assert (stored(backend)["status"], is_marked(backend)) == ("failed", False)
-    assert {name for query in backend.store.queries for name, *_ in query.where} == {"status", "leaseExpiresAt"}
+    assert {name for query in backend.store.queries for name, *_ in query.where} == {
+        "status",
+        "leaseExpiresAt",
+        "claimableAt",
+    }
 
 
 def test_who_finds_the_request_refunded_deletes_the_picture_at_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events import Silent
 from reporting import Reporting, Window
 from schemas.report import report_reply
 from store import Opaque
@@ -60,7 +61,7 @@ def busy_shop() -> Shop:
 
 def check_everything(shop: Shop, odd_id: str, requests: int = 71) -> None:
     """Makes the next report, with what is due before it; reads it, the odd one and a manual one, as JSON and a page."""
-    reporting = Reporting(shop.reports, "", shop.clock)
+    reporting = Reporting(shop.reports, Silent(), shop.clock)
     made = reporting.make_scheduled(shop.clock())
     manual = reporting.make_now()
     for report_id in (made.id, manual.id, odd_id, None):

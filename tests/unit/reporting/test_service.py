@@ -10,31 +10,39 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
+from errors import Unavailable
+from events import Silent
 from reporting import Reporting
 from reporting.words import NOTHING
 from store import StoreError
 from tests.unit.reporting.helpers import END, Shop
 from tests.unit.store.helpers import impatient
+from tests.unit.webhooks.helpers import ListQueue
+from webhooks import Deliveries, Receiver
+from webhooks.documents import REPORTS
 
 SCHEDULE = END + timedelta(minutes=20)
 
 
 class Desk:
-    """A shop with an outage, and everything that was posted."""
+    """A shop with an outage, and all that was stored to be told and enqueued."""
 
     def __init__(self) -> None:
         self.shop = Shop()
         self.shop.put(500, created=END - timedelta(days=10))
-        self.posted: list[Mapping[str, Any]] = []
-        self.problem: str | None = None
-        self.reporting = Reporting(self.shop.reports, "https://example.com/hook", self.shop.clock, self.post)
+        self.queue = ListQueue()
+        self.deliveries = Deliveries(self.shop.store, self.queue, {REPORTS: Receiver("https://example.com/hook", "")})
+        self.reporting = Reporting(self.shop.reports, self.deliveries.outbox(REPORTS), self.shop.clock)
 
-    def post(self, url: str, payload: Mapping[str, Any]) -> str | None:
-        self.posted.append(payload)
-        return self.problem
+    def told(self) -> list[Mapping[str, Any]]:
+        """What each delivery tells, oldest first."""
+        stored = [
+            fields for path, fields in self.shop.store.everything().items() if path.startswith("webhookDeliveries/")
+        ]
+        return [fields["data"] for fields in sorted(stored, key=lambda fields: fields["createdAt"])]
 
     def alert_ids(self) -> list[list[str]]:
-        return [[anomaly["id"] for anomaly in payload["anomalies"]] for payload in self.posted]
+        return [[anomaly["id"] for anomaly in data["anomalies"]] for data in self.told()]
 
 
 @pytest.fixture
@@ -67,37 +75,39 @@ def test_what_is_new_in_a_report_made_again_is_announced(desk: Desk) -> None:
     assert {*desk.shop.stored()["announced"]} == {outage, *others}
 
 
-def test_a_crash_after_announcing_announces_again_under_the_same_id(desk: Desk) -> None:
-    """At least once: the receiver can tell by the id."""
+@pytest.mark.parametrize(
+    ("hook", "once_stored"), [("before_rpc", "reports/report_2026-11-23"), ("after_rpc", "webhookDeliveries/")]
+)
+def test_a_crash_while_announcing_announces_once(desk: Desk, hook: str, once_stored: str) -> None:
+    """The note in the report and the delivery are one commit: both are there, or neither."""
 
     def crash(name: str) -> None:
-        if name == "Commit" and desk.posted:
+        if name == "Commit" and any(path.startswith(once_stored) for path in desk.shop.store.everything()):
             raise KeyboardInterrupt
 
-    desk.shop.store.before_rpc = crash
+    setattr(desk.shop.store, hook, crash)
     with pytest.raises(KeyboardInterrupt):
         desk.reporting.make_scheduled(SCHEDULE)
-    desk.shop.store.before_rpc = lambda name: None
+    setattr(desk.shop.store, hook, lambda name: None)
     desk.reporting.make_scheduled(SCHEDULE)
     desk.reporting.make_scheduled(SCHEDULE)
-    first, second = desk.alert_ids()
-    assert first == second
+    assert len(desk.told()) == 1
 
 
-def test_a_webhook_that_failed_is_tried_again_by_the_next_delivery(desk: Desk) -> None:
-    """And no longer once it took the alert."""
-    desk.problem = "status 500"
-    assert desk.reporting.make_scheduled(SCHEDULE).announced in (None, {})
-    desk.problem = None
-    for _ in range(2):
-        desk.reporting.make_scheduled(SCHEDULE)
-    first, second = desk.alert_ids()
-    assert first == second
+def test_what_was_told_already_is_not_told_again(desk: Desk) -> None:
+    """Even if the note in the report is lost: the delivery is there, and stays as it is."""
+    desk.reporting.make_scheduled(SCHEDULE)
+    (path,) = (path for path in desk.shop.store.everything() if path.startswith("webhookDeliveries/"))
+    desk.shop.store.put(path, {**desk.shop.store.everything()[path], "status": "delivered"})
+    desk.shop.store.put("reports/report_2026-11-23", {**desk.shop.stored(), "announced": {}})
+    desk.reporting.make_scheduled(SCHEDULE)
+    assert desk.shop.store.everything()[path]["status"] == "delivered"
+    assert len(desk.shop.stored()["announced"]) == 1
 
 
 def test_a_delivery_during_another_one_keeps_what_that_announced(desk: Desk) -> None:
     """It has read the report before the other notes its alerts: the conflict makes it read again."""
-    other = Reporting(desk.shop.reports, "", desk.shop.clock)
+    other = Reporting(desk.shop.reports, Silent(), desk.shop.clock)
     waiting = [True]
 
     def other_delivery(name: str) -> None:
@@ -110,13 +120,13 @@ def test_a_delivery_during_another_one_keeps_what_that_announced(desk: Desk) -> 
     desk.shop.store.before_rpc = other_delivery
     desk.reporting.make_scheduled(SCHEDULE)
     assert not waiting
-    assert desk.posted == []
+    assert desk.told() == []
     assert len(desk.shop.stored()["announced"]) == 1
 
 
 def test_without_a_webhook_findings_are_logged_and_remembered(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """One error event each, with the alert's id."""
-    reporting = Reporting(desk.shop.reports, "", desk.shop.clock)
+    reporting = Reporting(desk.shop.reports, Silent(), desk.shop.clock)
     for _ in range(2):
         reporting.make_scheduled(SCHEDULE)
     (event,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "report anomaly" in line]
@@ -125,23 +135,26 @@ def test_without_a_webhook_findings_are_logged_and_remembered(desk: Desk, capsys
     assert event["finding"]["kind"] == "outage"
 
 
-def test_firestore_away_after_announcing_is_not_an_error(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """The schedule would be delivered again, and everything announced again."""
+def test_firestore_away_while_announcing_is_an_error(desk: Desk) -> None:
+    """The schedule is delivered again, and announces then."""
+    desk.shop.store._policy = impatient()
 
-    def away_once_posted(name: str) -> None:
-        if desk.posted:
+    def away(name: str) -> None:
+        if name == "Commit" and "reports/report_2026-11-23" in desk.shop.store.everything():
             raise StoreError(StatusCode.UNAVAILABLE)
 
-    desk.shop.store._policy = impatient()
-    desk.shop.store.before_rpc = away_once_posted
-    assert desk.reporting.make_scheduled(SCHEDULE).finding_count == 1
-    assert "announcement not stored" in capsys.readouterr().out
+    desk.shop.store.before_rpc = away
+    with pytest.raises(Unavailable):
+        desk.reporting.make_scheduled(SCHEDULE)
+    desk.shop.store.before_rpc = lambda name: None
+    desk.reporting.make_scheduled(SCHEDULE)
+    assert len(desk.told()) == len(desk.queue.tasks) == 1
 
 
 def test_a_manual_report_is_announced_too_and_reads_its_own_document_once(desk: Desk) -> None:
     """To note what was announced takes no further read."""
     report = desk.reporting.make_now()
-    assert len(desk.posted) == 1
+    assert len(desk.told()) == len(desk.queue.tasks) == 1
     assert desk.shop.store.reads.count(f"reports/{report.id}") == 1
     read = desk.reporting.read(report.id)
     assert read is not None

@@ -6,81 +6,26 @@ these exceptions and api/openapi.py describes them from the class attributes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NotRequired
+from typing import Any, ClassVar
 
-# pydantic, which describes these types for OpenAPI, needs this one on Python 3.11.
-from typing_extensions import TypedDict
+from errors.details import (
+    FieldDetails,
+    GenerationCanceledDetails,
+    GenerationEndedDetails,
+    GenerationFailedDetails,
+    InFlightDetails,
+    InsufficientCreditsDetails,
+    InternalDetails,
+    InvalidRequestDetails,
+    MismatchDetails,
+    NoDetails,
+    TooManyPendingDetails,
+    UnavailableDetails,
+)
 
 RETRY_AFTER = "Retry-After"
 # Set on an answer that repeats an earlier one for the same Idempotency-Key.
 REPLAYED = "Idempotent-Replayed"
-
-
-class FieldDetails(TypedDict):
-    """One field at fault."""
-
-    field: str
-    message: str
-    allowed: NotRequired[list[str]]
-
-
-class NoDetails(TypedDict):
-    """Nothing more than the message."""
-
-
-class InvalidRequestDetails(TypedDict):
-    """Every field at fault."""
-
-    reason: Literal["INVALID_REQUEST"]
-    fields: list[FieldDetails]
-
-
-class InsufficientCreditsDetails(TypedDict):
-    """How many credits are needed, and how many there are."""
-
-    reason: Literal["INSUFFICIENT_CREDITS"]
-    required: int
-    available: int
-
-
-class InFlightDetails(TypedDict):
-    """Try again with the same key."""
-
-    reason: Literal["IDEMPOTENCY_IN_FLIGHT"]
-
-
-class MismatchDetails(TypedDict):
-    """Send a new key."""
-
-    reason: Literal["IDEMPOTENCY_MISMATCH"]
-
-
-class TooManyPendingDetails(TypedDict):
-    """How many generations a user may have in flight."""
-
-    reason: Literal["TOO_MANY_PENDING"]
-    maxPending: int
-
-
-class GenerationFailedDetails(TypedDict):
-    """Why there is no image, what was given back, and for which request."""
-
-    reason: Literal["GENERATION_FAILED"]
-    failure: str
-    refundedCredits: int
-    generationRequestId: str
-
-
-class UnavailableDetails(TypedDict):
-    """For a purchase, the key to send again."""
-
-    idempotencyKey: NotRequired[str]
-
-
-class InternalDetails(TypedDict):
-    """The id of the log line that has the cause."""
-
-    errorId: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +142,12 @@ class ReportNotFound(NotFound):
     what = "Report"
 
 
+class DeliveryNotFound(NotFound):
+    """404: No such webhook delivery; it is kept for 30 days."""
+
+    what = "Webhook delivery"
+
+
 class MethodNotAllowed(ApiError):
     """405: Not a method of this function. `Allow` names those that are."""
 
@@ -221,6 +172,40 @@ class IdempotencyInFlight(ApiError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(
             "A request with this Idempotency-Key is still in flight.", headers={RETRY_AFTER: str(retry_after_seconds)}
+        )
+
+
+class GenerationCanceled(ApiError):
+    """409: There is no image, since the request was canceled; the credits were refunded."""
+
+    http_status = 409
+    status = "ABORTED"
+    reason = "GENERATION_CANCELED"
+    details_type = GenerationCanceledDetails
+    optional_header_names = (REPLAYED,)
+
+    def __init__(self, refunded_credits: int, generation_request_id: str, *, is_replay: bool = False) -> None:
+        super().__init__(
+            "The request was canceled, credits refunded.",
+            headers={REPLAYED: "true"} if is_replay else {},
+            refundedCredits=refunded_credits,
+            generationRequestId=generation_request_id,
+        )
+
+
+class GenerationEnded(ApiError):
+    """409: The request had ended before it could be canceled."""
+
+    http_status = 409
+    status = "ABORTED"
+    reason = "GENERATION_ENDED"
+    details_type = GenerationEndedDetails
+
+    def __init__(self, outcome: str, generation_request_id: str) -> None:
+        super().__init__(
+            f"The request has already {outcome}." if outcome == "failed" else "The request is already completed.",
+            outcome=outcome,
+            generationRequestId=generation_request_id,
         )
 
 
