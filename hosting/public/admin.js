@@ -6,6 +6,7 @@ import { showLatest, openReports } from "./reports.js";
 import { follow } from "./session.js";
 import { linkTabs } from "./tabs.js";
 import { openUsers } from "./users.js";
+import { openWebhooks, showDeliveries } from "./webhooks.js";
 
 let close = () => {};
 
@@ -13,7 +14,7 @@ follow({
   enter(user, isAdmin) {
     find("#refused").hidden = isAdmin;
     if (!isAdmin) return;
-    const ends = [openUsers(user.uid), openReports()];
+    const ends = [openUsers(user.uid), openReports(), openWebhooks()];
     close = () => ends.forEach((end) => end());
   },
   leave() {
@@ -27,4 +28,5 @@ follow({
 linkTabs((panel) => {
   if (panel === "reports") showLatest();
   if (panel === "catalog") showCatalog();
+  if (panel === "webhooks") showDeliveries();
 });

@@ -15,7 +15,7 @@ export class CallFailed extends Error {
   }
 }
 
-export async function call(name, { query = {}, body = null, key = null, method = null } = {}) {
+export async function call(name, { query = {}, body = null, key = null, prefer = null, method = null } = {}) {
   const path = `/api/${name}${search(query)}`;
   const request = { method: method ?? (body ? "POST" : "GET"), headers: {} };
   if (body) {
@@ -23,6 +23,7 @@ export async function call(name, { query = {}, body = null, key = null, method =
     request.headers["Content-Type"] = "application/json";
   }
   if (key) request.headers["Idempotency-Key"] = key;
+  if (prefer) request.headers.Prefer = prefer;
   let answer = await sent(path, request);
   // The token may have been revoked or be from before a change of claims.
   if (answer.status === 401 && auth.currentUser) answer = await sent(path, request, true);
@@ -31,9 +32,19 @@ export async function call(name, { query = {}, body = null, key = null, method =
 }
 
 // Between two tries of what the page cannot do without.
-export const pause = () => new Promise((done) => setTimeout(done, 2000));
+export const pause = (milliseconds = 2000) => new Promise((done) => setTimeout(done, milliseconds));
 
-export const read = async (name, query) => (await call(name, { query })).json();
+// Reading twice does no harm, so one lost answer is not worth a message.
+export async function read(name, query) {
+  const ask = async () => (await call(name, { query })).json();
+  try {
+    return await ask();
+  } catch (error) {
+    if (!error.isUnanswered) throw error;
+    await pause();
+    return ask();
+  }
+}
 
 function search(query) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");

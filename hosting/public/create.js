@@ -3,8 +3,9 @@
 import { pause, read } from "./api.js";
 import { choices, el, find, once, say, shape, sides } from "./dom.js";
 import { Orders } from "./orders.js";
+import { cancelButton, ended } from "./pending.js";
 import { actions, described, options, pictureUrl } from "./pictures.js";
-import { credits, explained, number, refusal, sizeText } from "./words.js";
+import { CANCELED, credits, explained, notMade, number, refusal, sizeText } from "./words.js";
 
 // Asked for at once, while one signs in.
 let catalog = read("getCatalog");
@@ -17,10 +18,14 @@ const askAgain = find("#ask-again");
 const stage = find("#stage");
 // Chosen at first, if the catalog has it.
 const FAVORITES = ["realistic", "vibrant"];
+// A picture may take minutes, so an order is answered when its credits are reserved.
+const AT_ONCE = "respond-async";
+// Nobody who clicks twice wants two pictures, however fast the answer is.
+const DOUBLE_CLICK_MS = 1000;
 const GROUPS = { style: "#styles", color: "#colors", size: "#sizes", model: "#models" };
 
 export function openStudio(userId) {
-  const orders = new Orders("createGenerationRequest", userId);
+  const orders = new Orders("createGenerationRequest", userId, AT_ONCE);
   const state = { prices: new Map(), balance: null, isOpen: true };
   const events = new AbortController();
   const listen = (node, name, work) => node.addEventListener(name, work, { signal: events.signal });
@@ -29,29 +34,60 @@ export function openStudio(userId) {
   loadCatalog(state);
   listen(form, "input", () => showPrice(state));
   listen(form, "submit", once(buy, () => isAffordable(state) && purchase(order(userId))));
-  listen(askAgain, "click", once(askAgain, resume));
-  resume();
+  listen(askAgain, "click", once(askAgain, askForAnswers));
+  orders.pending.forEach((pending) => track(pending, takeStage(pending.body)));
+  askForAnswers();
 
   const purchase = (body) => attempt(orders.send(body), body);
 
+  // Ends with the answer, though the picture may come later.
   async function attempt(answer, body) {
-    wait(body);
+    const isShown = takeStage(body);
     try {
-      const bought = await answer;
-      if (!state.isOpen) return;
-      say(result, `Bought for ${credits(bought.deductedCredits)}.`, "good");
-      show({ ...body, id: bought.generationRequestId, imageUrl: bought.imageUrl, cost: bought.deductedCredits });
+      const { key, generationRequestId: requestId, deductedCredits: cost, ...bought } = await answer;
+      if (bought.status !== "pending") {
+        if (isShown()) present({ ...body, id: requestId, imageUrl: bought.imageUrl, cost });
+        return;
+      }
+      track({ key, requestId }, isShown);
+      await pause(DOUBLE_CLICK_MS);
     } catch (error) {
-      if (!state.isOpen) return;
-      stage.dataset.state = "empty";
-      find("#stage-text").textContent = "No picture this time.";
-      say(result, refusal(error), "bad");
-      askAgain.hidden = orders.unanswered.length === 0;
+      if (isShown()) showNone(refusal(error), "bad");
+      if (state.isOpen) askAgain.hidden = orders.unanswered.length === 0;
+    }
+  }
+
+  // The newest purchase has the stage; older ones go on in the gallery. Gives whether this one still has it.
+  function takeStage(body) {
+    const mine = (state.onStage = {});
+    wait(body);
+    return () => state.isOpen && state.onStage === mine;
+  }
+
+  // Follows a purchase until it has ended.
+  async function track({ key, requestId }, isShown) {
+    let last = null;
+    const tell = (told) => {
+      if (!isShown()) return;
+      if (told.hasEnded) last = told.text;
+      say(result, told.text, told.kind);
+    };
+    if (isShown()) offerCancel(cancelButton(requestId, tell));
+    try {
+      const request = await ended(requestId, events.signal);
+      if (!isShown()) return;
+      if (request.status === "completed") present(request, last);
+      else if (request.status === "canceled") showNone(CANCELED);
+      else showNone(last ?? notMade(request.failure, request.cost), "bad");
+    } catch {
+      if (isShown()) showNone("This page does not follow your purchase any more. Reload it to see your pictures.", "bad");
+    } finally {
+      orders.forget(key);
     }
   }
 
   // Asks for what a reload or a lost connection left without an answer.
-  async function resume() {
+  async function askForAnswers() {
     for (const unanswered of orders.unanswered) await attempt(orders.sendAgain(unanswered), unanswered.body);
   }
 
@@ -143,19 +179,41 @@ function setShape(size) {
 }
 
 function clear() {
-  stage.dataset.state = "empty";
-  find("#canvas").replaceChildren(el("p", { id: "stage-text" }, "Your picture appears here."));
-  find("#stage-caption").hidden = true;
+  setText("Your picture appears here.");
   askAgain.hidden = true;
   say(result, "");
 }
 
+function setText(text, isBusy = false) {
+  stage.dataset.state = isBusy ? "busy" : "empty";
+  find("#canvas").replaceChildren(el("p", { id: "stage-text" }, text));
+  find("#stage-caption").hidden = true;
+}
+
 function wait(body) {
   clear();
-  stage.dataset.state = "busy";
   setShape(body.size);
-  find("#stage-text").textContent = "Making your picture …";
+  setText("Making your picture …", true);
   stage.scrollIntoView({ block: "nearest" });
+}
+
+function offerCancel(button) {
+  find("#stage-caption").replaceChildren(button);
+  find("#stage-caption").hidden = false;
+}
+
+// A purchase has brought its picture; `words` if there is more to say than that.
+function present(picture, words) {
+  say(result, words ?? `Bought for ${credits(picture.cost)}.`, "good");
+  show(picture);
+}
+
+// A purchase has brought no picture. Another one that was chosen meanwhile stays.
+function showNone(words, kind) {
+  const hadFocus = stage.contains(document.activeElement);
+  if (find("#stage-text")) setText("No picture this time.");
+  if (hadFocus) stage.focus();
+  say(result, words, kind);
 }
 
 // Shows a picture, large.
@@ -165,8 +223,10 @@ function show(picture) {
   Object.assign(image, { width, height });
   stage.dataset.state = "busy";
   setShape(picture.size);
-  image.addEventListener("load", () => (stage.dataset.state = "done"));
+  // Another picture may have taken its place meanwhile.
+  image.addEventListener("load", () => image.isConnected && (stage.dataset.state = "done"));
   image.addEventListener("error", () => {
+    if (!image.isConnected) return;
     stage.dataset.state = "empty";
     find("#canvas").replaceChildren(el("p", {}, "The picture is yours, but it could not be loaded. Reload the page."));
   });
@@ -179,7 +239,7 @@ function show(picture) {
   };
   caption.replaceChildren(
     el("p", { className: "prompt" }, picture.prompt || "No prompt"),
-    el("p", { className: "options" }, options(picture)),
+    options(picture),
     actions(picture, again),
   );
   caption.hidden = false;

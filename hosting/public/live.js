@@ -28,50 +28,81 @@ export function followBalance(userId, { next, fail }) {
   );
 }
 
+// Gives a request of the user's own whenever it changes.
+export function followRequest(requestId, { next, fail }) {
+  return onSnapshot(
+    doc(db, "generationRequests", requestId),
+    (found) => next({ ...found.data(), id: found.id }),
+    fail,
+  );
+}
+
 export const picturesOf = (userId) =>
   new Feed(query(collection(db, "generationRequests"), where("userId", "==", userId)), "createdAt", 24);
 
 export const entriesOf = (userId) => new Feed(collection(db, "users", userId, "transactions"), "timestamp", 25);
 
 // A list, newest first: the first page follows Firestore, older pages are read once, since what is old stays as it is.
+// What is pending does not, so each such document is followed wherever it stands.
 class Feed {
   constructor(source, timeField, pageSize) {
-    Object.assign(this, { source, timeField, pageSize, items: new Map(), oldest: null, hasMore: false });
+    Object.assign(this, { source, timeField, pageSize, items: new Map(), pending: new Map(), oldest: null, hasMore: false });
   }
 
   follow({ next, fail }) {
-    this.next = next;
+    Object.assign(this, { next, fail });
     const newest = query(this.source, orderBy(this.timeField, "desc"), limit(this.pageSize));
-    return onSnapshot(
+    const stop = onSnapshot(
       newest,
       (found) => {
         // A document that only slid out of the first page is kept: none is ever deleted.
-        found.forEach((each) => this.items.set(each.id, this.#read(each)));
         if (!this.oldest && found.size) {
           this.oldest = found.docs.at(-1);
           this.hasMore = found.size === this.pageSize;
         }
-        next(this.sorted, this.hasMore);
+        this.#take(found.docs);
       },
       fail,
     );
+    return () => [stop, ...this.pending.values()].forEach((each) => each());
   }
 
   async more() {
     if (!this.hasMore) return;
     const older = query(this.source, orderBy(this.timeField, "desc"), startAfter(this.oldest), limit(this.pageSize));
     const found = await getDocs(older);
-    found.forEach((each) => this.items.set(each.id, this.#read(each)));
     this.oldest = found.docs.at(-1) ?? this.oldest;
     this.hasMore = found.size === this.pageSize;
+    this.#take(found.docs);
+  }
+
+  #take(docs) {
+    for (const each of docs) {
+      this.#keep(each);
+      this.#followPending(each);
+    }
     this.next(this.sorted, this.hasMore);
+  }
+
+  #followPending(found) {
+    const stop = this.pending.get(found.id);
+    const isPending = found.get("status") === "pending";
+    if (isPending && !stop) {
+      const take = (changed) => changed.exists() && this.#take([changed]);
+      this.pending.set(found.id, onSnapshot(found.ref, take, this.fail));
+    } else if (!isPending && stop) {
+      stop();
+      this.pending.delete(found.id);
+    }
   }
 
   get sorted() {
     return [...this.items.values()].sort((one, other) => other.time - one.time || (one.id < other.id ? 1 : -1));
   }
 
-  #read(found) {
-    return { ...found.data(), id: found.id, time: found.get(this.timeField).toDate() };
+  // A document that somebody made by hand, without a real time, must not hide the others.
+  #keep(found) {
+    const time = found.get(this.timeField)?.toDate?.();
+    if (time) this.items.set(found.id, { ...found.data(), id: found.id, time });
   }
 }

@@ -1,13 +1,17 @@
 // A user's own pictures, newest first.
 
-import { el, find, once, sides } from "./dom.js";
+import { el, find, once, say, sides } from "./dom.js";
+import { cancelButton } from "./pending.js";
 import { CANCELED, credits, failure, sizeText, time } from "./words.js";
 
-export const options = ({ style, color, size, model }) => [style, color, sizeText(size), model].join(" · ");
+// Two lines, or one.
+export const options = ({ style, color, size, model }) =>
+  el("p", { className: "options chosen" }, el("span", {}, `${style} · ${color}`), " · ", el("span", {}, `${sizeText(size)} · ${model}`));
 export const described = ({ style, color, prompt }) => `Picture, ${style}, ${color}: ${prompt || "no prompt"}`;
 
 // Simulated models' pictures are on this site too, whatever address the API has.
 export function pictureUrl(imageUrl) {
+  if (!URL.canParse(imageUrl, location.origin)) return "";
   const url = new URL(imageUrl, location.origin);
   if (url.pathname.endsWith("/simulatedImage")) return `/api/simulatedImage${url.search}`;
   return ["http:", "https:"].includes(url.protocol) ? url.href : "";
@@ -25,6 +29,7 @@ export function actions(picture, buyAgain) {
 export function showPictures(feed, { show, buyAgain, fail }) {
   const list = find("#gallery");
   const more = find("#more-pictures");
+  const told = find("#pictures-result");
   const cards = new Map();
   list.replaceChildren();
   const stop = feed.follow({
@@ -42,8 +47,10 @@ export function showPictures(feed, { show, buyAgain, fail }) {
   function cardOf(picture) {
     const known = cards.get(picture.id);
     if (known?.status === picture.status) return known.card;
-    const card = drawn(picture, show, () => buyAgain(picture));
+    const card = drawn(picture, show, () => buyAgain(picture), ({ text, kind }) => say(told, text, kind));
+    const hadFocus = known?.card.contains(document.activeElement);
     known?.card.replaceWith(card);
+    if (hadFocus) find("button", card)?.focus();
     cards.set(picture.id, { card, status: picture.status });
     return card;
   }
@@ -58,10 +65,11 @@ export function showPictures(feed, { show, buyAgain, fail }) {
     more.removeEventListener("click", load);
     list.replaceChildren();
     more.hidden = true;
+    say(told, "");
   };
 }
 
-function drawn(picture, show, buyAgain) {
+function drawn(picture, show, buyAgain, tell) {
   const isDone = picture.status === "completed";
   const price = isDone || picture.status === "pending" ? credits(picture.cost) : "not charged";
   return el(
@@ -69,9 +77,9 @@ function drawn(picture, show, buyAgain) {
     { className: "tile", "data-status": picture.status },
     isDone ? thumbnail(picture, show) : el("div", { className: "thumb" }, el("p", {}, state(picture))),
     el("p", { className: "prompt" }, picture.prompt || "No prompt"),
-    el("p", { className: "options" }, options(picture)),
-    el("p", { className: "options" }, `${price} · ${time(picture.time)}`),
-    isDone ? actions(picture, buyAgain) : again(picture, buyAgain),
+    options(picture),
+    el("p", { className: "options" }, el("span", {}, price), " · ", el("span", {}, time(picture.time))),
+    isDone ? actions(picture, buyAgain) : other(picture, buyAgain, tell),
   );
 }
 
@@ -93,8 +101,9 @@ function state(picture) {
   return `No picture. Your credits came back. ${failure(picture.failure)}`;
 }
 
-function again(picture, buyAgain) {
-  if (picture.status === "pending") return null;
+// What one can do without a picture.
+function other(picture, buyAgain, tell) {
+  if (picture.status === "pending") return el("div", { className: "buttons" }, cancelButton(picture.id, tell));
   const button = el("button", { type: "button", className: "quiet small" }, "Try again");
   button.addEventListener("click", buyAgain);
   return el("div", { className: "buttons" }, button);

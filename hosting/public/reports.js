@@ -2,7 +2,7 @@
 
 import { call, read } from "./api.js";
 import { el, find, once, say } from "./dom.js";
-import { day, explained, time } from "./words.js";
+import { days, explained, time } from "./words.js";
 
 const MAX_REPORTS = 25;
 const weeks = find("#weeks");
@@ -40,8 +40,10 @@ export async function showLatest() {
 }
 
 function choice({ reportId, windowStart, windowEnd, scheduled, criticalCount }) {
+  // Of a report that somebody changed by hand.
+  if (!windowStart) return el("option", { value: reportId }, reportId);
   const last = new Date(new Date(windowEnd) - 1);
-  const week = `${day(new Date(windowStart))} to ${day(last)}`;
+  const week = days(new Date(windowStart), last);
   const made = scheduled ? "" : `, made ${time(new Date(windowEnd))}`;
   return el("option", { value: reportId }, `${week}${made}${criticalCount ? ` · ${criticalCount} critical` : ""}`);
 }

@@ -61,6 +61,6 @@ function fillGate(form) {
     return button;
   });
   const local = find("#local-accounts");
-  local.append(...buttons);
+  local.append(...buttons, el("p", { className: "hint" }, "A buyer and an admin, in the emulators only."));
   local.hidden = false;
 }

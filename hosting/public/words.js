@@ -1,14 +1,21 @@
 // What the page says: amounts, dates, and each error in words.
 
 const WHOLE = new Intl.NumberFormat("en");
-const DAY = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+// A report's days are days in UTC, wherever its reader is.
+const DAYS = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeZone: "UTC" });
 const MINUTE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const MINUTE_THIS_YEAR = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 
 export const number = (value) => WHOLE.format(value);
 export const credits = (count) => `${number(count)} ${count === 1 ? "credit" : "credits"}`;
-export const day = (date) => DAY.format(date);
-export const time = (date) => MINUTE.format(date);
-export const sizeText = (size) => size.replace("x", "\u202f×\u202f");
+export const days = (first, last) => DAYS.formatRange(first, last);
+
+// Breaks only after a comma.
+export function time(date) {
+  const format = date.getFullYear() === new Date().getFullYear() ? MINUTE_THIS_YEAR : MINUTE;
+  return format.format(date).replaceAll(/(?<!,)\s/g, "\u00a0");
+}
+export const sizeText = (size) => String(size).replace("x", "\u202f×\u202f");
 
 const FAILURES = {
   REFUSED_CONTENT: "The model does not draw this. Another prompt may help.",
@@ -26,16 +33,20 @@ export const failure = (code) => FAILURES[code] ?? "The model failed.";
 
 const DENIED = "Nothing was charged.";
 
+export const notMade = (code, refunded) => `Nothing was charged: ${credits(refunded)} came back. ${failure(code)}`;
+
 // Why a purchase brought no picture, and that it cost nothing.
 export function refusal(error) {
   const { reason, ...details } = error.details ?? {};
   switch (reason) {
     case "GENERATION_FAILED":
-      return `Nothing was charged: ${credits(details.refundedCredits)} came back. ${failure(details.failure)}`;
+      return notMade(details.failure, details.refundedCredits);
+    case "GENERATION_CANCELED":
+      return CANCELED;
     case "INSUFFICIENT_CREDITS":
       return `${DENIED} The picture costs ${credits(details.required)}, and you have ${number(details.available)}.`;
     case "TOO_MANY_PENDING":
-      return `${DENIED} ${number(details.maxPending)} of your pictures are still being made. Wait for one of them.`;
+      return `${DENIED} ${number(details.maxPending)} of your pictures are still being made. Wait for one of them, or cancel one.`;
     case "INVALID_REQUEST":
       return `${DENIED} ${error.message}`;
   }
@@ -44,6 +55,19 @@ export function refusal(error) {
     return "The answer did not arrive, so we do not know yet. Ask again: that cannot buy the picture twice.";
   }
   return `${DENIED} ${explained(error)}`;
+}
+
+const ENDED = {
+  completed: "Too late to cancel: the picture was done already.",
+  failed: "There was nothing to cancel: no picture came, and your credits are back.",
+};
+
+// Why a purchase was not canceled.
+export function notCanceled(error) {
+  const { reason, outcome } = error.details ?? {};
+  if (reason === "GENERATION_ENDED") return ENDED[outcome];
+  if (error.isUnanswered) return "The answer did not arrive, so it may be canceled or not. Cancel again to be sure.";
+  return `Not canceled. ${explained(error)}`;
 }
 
 // Any other error.
@@ -70,5 +94,6 @@ const SIGN_IN = {
 
 export const signInProblem = (error) => SIGN_IN[error.code] ?? "That did not work. Try again.";
 
+export const DELIVERY = { pending: "Waiting", delivered: "Delivered", failed: "Failed" };
 export const ENTRIES = { deduction: "Picture", refund: "Refund", grant: "Credits added", revocation: "Credits taken back" };
 export const isAdded = (type) => type === "refund" || type === "grant";

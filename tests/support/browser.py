@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, ViewportSize, expect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Nothing but this machine can be reached.
@@ -38,7 +39,9 @@ class Visit:
     @contextmanager
     def begun(cls, browser: Browser, base: str, width: int = 1280, height: int = 900) -> Iterator["Visit"]:
         """A fresh window, in which no error, no refused style or script and no other host is tolerated."""
-        context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        size: ViewportSize = {"width": width, "height": height}
+        # Where it is often still the day before.
+        context = browser.new_context(viewport=size, reduced_motion="reduce", timezone_id="America/Los_Angeles")
         context.set_default_timeout(WAIT_MS)
         visit = cls(context.new_page(), base)
         visit.page.on("console", visit._noted)
@@ -126,6 +129,11 @@ class Visit:
     def is_wider_than_the_screen(self) -> bool:
         wider: bool = self.page.evaluate("document.documentElement.scrollWidth > innerWidth")
         return wider
+
+    def faults(self) -> list[str]:
+        """What axe-core finds on the view, and whether one has to scroll sideways."""
+        found = [violation["id"] for violation in Axe().run(self.page).response["violations"]]
+        return [*found, *(["wider than the screen"] if self.is_wider_than_the_screen() else [])]
 
     def tabs_to(self, name: str, key: str = "Enter", forward: str = "Tab") -> None:
         """Reaches a control with the keyboard alone, and presses a key on it."""

@@ -1,0 +1,38 @@
+// A purchase whose picture is still being made: followed until it has ended, and canceled if its buyer asks for that.
+
+import { call } from "./api.js";
+import { el, once } from "./dom.js";
+import { followRequest } from "./live.js";
+import { CANCELED, notCanceled } from "./words.js";
+
+// Gives the request once it has ended. Follows it until then or until the signal.
+export function ended(requestId, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = followRequest(requestId, {
+      next(request) {
+        if (request.status === "pending") return;
+        stop();
+        resolve(request);
+      },
+      fail: reject,
+    });
+    signal.addEventListener("abort", stop);
+  });
+}
+
+// `tell` gets what came of it, in words, and whether the request has ended.
+export function cancelButton(requestId, tell) {
+  const button = el("button", { type: "button", className: "quiet small" }, "Cancel");
+  button.addEventListener("click", once(button, async () => tell(await cancel(requestId))));
+  return button;
+}
+
+async function cancel(generationRequestId) {
+  try {
+    await call("cancelGenerationRequest", { body: { generationRequestId } });
+    return { text: CANCELED, hasEnded: true };
+  } catch (error) {
+    const hasEnded = error.details?.reason === "GENERATION_ENDED";
+    return { text: notCanceled(error), hasEnded, kind: hasEnded ? "" : "bad" };
+  }
+}
