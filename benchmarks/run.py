@@ -5,9 +5,11 @@ import sys
 from dev import Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
 
-NAMES = ("detector", "drawing", "floor", "history", "latency", "load", "weekly_report")
+NAMES = ("accepted", "detector", "drawing", "floor", "history", "latency", "load", "weekly_report")
 # These need none.
 WITHOUT_EMULATORS = ("detector", "drawing")
+# The others' orders would have no worker.
+WITH_TASKS = ("accepted",)
 
 
 def main(name: str, *options: str) -> int:
@@ -20,7 +22,8 @@ def main(name: str, *options: str) -> int:
         its = emulators.for_tests()
         with its.started(cli, env) as running:
             its.wait_until_ready(*running)
-            return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses)
+            tasks = {"CLOUD_TASKS_EMULATOR_HOST": its.address("tasks")} if name in WITH_TASKS else {}
+            return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses | tasks)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ THOROUGH = os.environ.get("THOROUGH") == "1"
 FAULT_STRIDE = 1 if THOROUGH else 4
 STORMS = 200 if THOROUGH else 10
 
+# Races of cancel against finish, in memory and on the emulator.
+RACES, EMULATOR_RACES = (2_000, 100) if THOROUGH else (200, 8)
+
 # Histories of the ledger machine, and the most steps of each.
 LEDGER_HISTORIES = 1_000 if THOROUGH else 40
 LEDGER_STEPS = 30

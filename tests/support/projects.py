@@ -50,12 +50,12 @@ class Project:
     @property
     def client(self) -> firestore.Client:
         """Google's own client: what the tests read with is not what they test."""
-        return _client(self.id)
+        return _client(self.id, os.environ["FIRESTORE_EMULATOR_HOST"])
 
     @property
     def connection(self) -> Connection:
         """The one connection that a test process has to this project."""
-        return _connection(self.id)
+        return _connection(self.id, os.environ["FIRESTORE_EMULATOR_HOST"])
 
     def load_catalog(self) -> None:
         batch = self.client.batch()
@@ -158,11 +158,12 @@ class Project:
         return f"http://{host}/{api}/projects/{self.id}/databases/(default){place}"
 
 
+# The demo project is on each start's own emulator.
 @cache
-def _client(project_id: str) -> firestore.Client:
+def _client(project_id: str, host: str) -> firestore.Client:
     return firestore.Client(project=project_id)
 
 
 @cache
-def _connection(project_id: str) -> Connection:
+def _connection(project_id: str, host: str) -> Connection:
     return store.connect(project_id)

@@ -92,6 +92,8 @@ class Trial:
     def left(self) -> list[str]:
         """The ports and, where the system tells, the processes that have outlived it."""
         addresses = [self.address(name).partition("/")[0] for name in ("Functions", "Firestore", "Auth")]
+        # The CLI's table has the others, Cloud Tasks too.
+        addresses += re.findall(r"│.*(127\.0\.0\.1:\d+)", self.said())
         taken = [address for address in addresses if is_taken(int(address.partition(":")[2]))]
         return [*taken, *map(str, self._processes())]
 

@@ -1,6 +1,9 @@
-"""Any order of purchases, failures, races, releases, grants, revocations and deletions against a plain model."""
+"""Any order of purchases, claims, failures, cancellations, races, releases, grants, revocations and deletions.
 
-from dataclasses import dataclass
+All of it against a plain model.
+"""
+
+from dataclasses import dataclass, field
 
 import pytest
 from grpc import StatusCode
@@ -9,12 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from credits.accounts import open_account
+from credits.claims import UNCLAIMED_SECONDS, Claims
 from credits.documents import PROVIDER_FAILED
+from credits.endings import ClaimLost
 from credits.grants import Grants
 from credits.ledger import Ledger
 from credits.orders import Order
-from credits.reservations import Completed, Purchase, Refunded, Reservation
+from credits.reservations import Canceled, Completed, Purchase, Refunded, Reservation, Underway
 from errors import (
+    GenerationCanceled,
+    GenerationEnded,
     GenerationFailed,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -29,6 +36,7 @@ USERS = ("ann", "bob", "cyd")
 # These users have no account until their first call opens one.
 NEWCOMERS = ("dan", "eve")
 OPENING_CREDITS = 12
+CLAIM_SECONDS = 240.0
 
 everybody = st.sampled_from([*USERS, *NEWCOMERS])
 order_keys = st.sampled_from(["g1", "g2", "g3"])
@@ -45,7 +53,21 @@ class Bought:
     cost_credits: int
     balance_after_credits: int
     expires_at_seconds: float
+    attempt_id: str
+    # None for a synchronous purchase.
+    claimable_at_seconds: float | None = None
+    claims: list[str] = field(default_factory=list)
     status: str = "pending"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a worker makes its image."""
+        return self.claimable_at_seconds is not None
+
+    @property
+    def run_id(self) -> str:
+        """Who may end it."""
+        return self.claims[-1] if self.claims else self.attempt_id
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -61,6 +83,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.books.add_user(user_id, OPENING_CREDITS)
         self.rival = self.books.rival()
         self.rival_store = self.books.store.beside()
+        self.claims = Claims(self.books.store, counter_ids("claim"), CLAIM_SECONDS)
+        self.rival_claims = Claims(self.rival_store, counter_ids("rival-claim"), CLAIM_SECONDS)
         self.rival_grants = Grants(self.rival_store, counter_ids("rival-grant"))
         self.balances = dict.fromkeys(USERS, OPENING_CREDITS)
         self.requests: dict[str, Bought] = {}
@@ -69,43 +93,81 @@ class LedgerMachine(RuleBasedStateMachine):
         self.orders: dict[tuple[str, str, str], tuple[int, int]] = {}
         self.deleted: set[str] = set()
 
-    @rule(target=reservations, user_id=everybody, cost=costs, key=keys, lost=lost_answers, is_sold=st.booleans())
-    def reserve(self, user_id: str, cost: int, key: str | None, lost: str | None, is_sold: bool) -> object:
+    @rule(
+        target=reservations,
+        user_id=everybody,
+        cost=costs,
+        key=keys,
+        lost=lost_answers,
+        is_sold=st.booleans(),
+        is_async=st.booleans(),
+    )
+    def reserve(
+        self, user_id: str, cost: int, key: str | None, lost: str | None, is_sold: bool, is_async: bool
+    ) -> object:
         """Buys, retries or replays. The option may be withdrawn, and the first commit's answer may be lost."""
         self._lose_one_commit(lost)
-        return self._reserve(self.books.ledger, user_id, cost, key, is_sold)
+        return self._reserve(self.books.ledger, user_id, cost, key, is_async, is_sold)
 
-    @rule(target=reservations, user_id=everybody, cost=costs, rival_cost=costs, key=keys)
-    def race(self, user_id: str, cost: int, rival_cost: int, key: str | None) -> object:
+    @rule(
+        target=reservations,
+        user_id=everybody,
+        cost=costs,
+        rival_cost=costs,
+        key=keys,
+        is_async=st.booleans(),
+        rival_is_async=st.booleans(),
+    )
+    def race(
+        self, user_id: str, cost: int, rival_cost: int, key: str | None, is_async: bool, rival_is_async: bool
+    ) -> object:
         """Another process buys for the same user with the same key, between this process's read and write."""
         won: list[object] = []
 
         def interfere(name: str) -> None:
             if name == "Commit" and not won:
-                won.append(self._reserve(self.rival, user_id, rival_cost, key))
+                won.append(self._reserve(self.rival, user_id, rival_cost, key, rival_is_async))
 
         self.books.store.before_rpc, self.books.store.after_rpc = interfere, quiet
-        mine = self._reserve(self.books.ledger, user_id, cost, key)
+        mine = self._reserve(self.books.ledger, user_id, cost, key, is_async)
         self.books.store.before_rpc = quiet
         return multiple(*(item for item in (mine, *won) if isinstance(item, Reservation)))
 
+    @rule(target=reservations, reservation=reservations, lost=lost_answers)
+    def claim(self, reservation: object, lost: str | None) -> object:
+        """A task arrives, maybe late, maybe twice."""
+        if not isinstance(reservation, Reservation):
+            return multiple()
+        self._lose_one_commit(lost)
+        return self._claim(self.claims, reservation) or multiple()
+
+    @rule(target=reservations, reservation=reservations)
+    def claim_race(self, reservation: object) -> object:
+        """Another worker gets the same task, between this worker's read and write: at most one of them may run."""
+        if not isinstance(reservation, Reservation):
+            return multiple()
+        won: list[Reservation | None] = []
+
+        def interfere(name: str) -> None:
+            if name == "Commit" and not won:
+                won.append(self._claim(self.rival_claims, reservation))
+
+        self.books.store.before_rpc, self.books.store.after_rpc = interfere, quiet
+        mine = self._claim(self.claims, reservation)
+        self.books.store.before_rpc = quiet
+        return multiple(*(claimed for claimed in (mine, *won) if claimed))
+
     @rule(reservation=reservations, lost=lost_answers)
     def complete(self, reservation: object, lost: str | None) -> None:
-        """The model finished, maybe late, maybe twice."""
+        """The model finished, maybe late, maybe twice, maybe without its claim."""
         if not isinstance(reservation, Reservation):
             return
-        bought = self.requests[reservation.request_id]
         self._lose_one_commit(lost)
-        if bought.status == "failed":
-            with pytest.raises(GenerationFailed):
-                self.books.ledger.complete(reservation, IMAGE_URL)
-        else:
-            self.books.ledger.complete(reservation, IMAGE_URL)
-            bought.status = "completed"
+        self._complete(reservation)
 
     @rule(reservation=reservations, lost=lost_answers)
     def fail(self, reservation: object, lost: str | None) -> None:
-        """The model failed, maybe late, maybe twice."""
+        """The model failed, maybe late, maybe twice, maybe without its claim."""
         if not isinstance(reservation, Reservation):
             return
         self._lose_one_commit(lost)
@@ -115,36 +177,62 @@ class LedgerMachine(RuleBasedStateMachine):
         except UserNotFound:
             assert bought.status == "pending"
             assert bought.user_id not in self.balances
-        self._refunded(bought)
-
-    @rule(reservation=reservations)
-    def finish_while_released(self, reservation: object) -> None:
-        """Another process's sweep commits between this process's decision and write."""
-        if not isinstance(reservation, Reservation):
+        except GenerationCanceled:
+            assert bought.status == "canceled"
+        except ClaimLost:
+            assert bought.status == "completed" or bought.run_id != reservation.attempt_id
             return
-        self._expire(LEASE_SECONDS + 1)
-        swept: list[bool] = []
+        else:
+            assert bought.status == "failed" or bought.run_id == reservation.attempt_id
+        self._ended(bought, "failed")
+
+    @rule(reservation=reservations, lost=lost_answers)
+    def cancel(self, reservation: object, lost: str | None) -> None:
+        """The buyer changes their mind, maybe late, maybe twice."""
+        if isinstance(reservation, Reservation):
+            self._lose_one_commit(lost)
+            self._cancel(self.books.ledger, reservation, is_lost=lost == "reply lost")
+
+    @rule(target=reservations, reservation=reservations, rival=st.sampled_from(["releases", "cancels", "claims"]))
+    def finish_while(self, reservation: object, rival: str) -> object:
+        """Another process's commit comes between this process's decision and write."""
+        if not isinstance(reservation, Reservation):
+            return multiple()
+        self._expire({"releases": LEASE_SECONDS + 1, "cancels": 1.0, "claims": CLAIM_SECONDS + 1}[rival])
+        claimed: list[Reservation | None] = []
 
         def interfere(name: str) -> None:
-            if name == "Commit" and not swept:
-                swept.append(True)
+            if name != "Commit" or claimed:
+                return
+            claimed.append(self._claim(self.rival_claims, reservation) if rival == "claims" else None)
+            if rival == "cancels":
+                self._cancel(self.rival, reservation)
+            elif rival == "releases":
                 self.rival.release_expired()
+                self._release_in_model()
 
         self.books.store.before_rpc, self.books.store.after_rpc = interfere, quiet
-        bought = self.requests[reservation.request_id]
-        was_pending = bought.status == "pending"
-        try:
-            self.books.ledger.complete(reservation, IMAGE_URL)
-        except GenerationFailed:
-            assert was_pending or bought.status == "failed"
-        else:
-            assert bought.status == "completed"
+        self._complete(reservation)
         self.books.store.before_rpc = quiet
-        if swept:
-            self._release_in_model()
+        return multiple(*(each for each in claimed if each))
 
-    # No sum of these equals a lease, even with the microseconds that the store adds to keep an order.
-    @rule(seconds=st.sampled_from([1.0, LEASE_SECONDS * 2 / 3, LEASE_SECONDS + 1]))
+    @rule()
+    def ask_again(self) -> None:
+        """The sweep asks for workers for exactly those that none has had for a while."""
+        asked: list[str] = []
+        self.books.store.before_rpc = self.books.store.after_rpc = quiet
+        self.claims.for_each_waiting(asked.append)
+        late = self.elapsed_seconds - UNCLAIMED_SECONDS
+        waiting = [
+            request_id
+            for request_id, bought in self.requests.items()
+            if bought.status == "pending" and (bought.claimable_at_seconds or 0) < late and bought.is_async
+        ]
+        assert sorted(asked) == sorted(waiting)
+
+    # No sum of these equals a lease, a claim or the time that a task may take, even with the microseconds that the
+    # store adds to keep an order.
+    @rule(seconds=st.sampled_from([1.0, CLAIM_SECONDS + 1, LEASE_SECONDS * 2 / 3, LEASE_SECONDS + 1]))
     def expire(self, seconds: float) -> None:
         """Time passes."""
         self._expire(seconds)
@@ -230,13 +318,16 @@ class LedgerMachine(RuleBasedStateMachine):
         for request_id, bought in self.requests.items():
             assert stored[f"generationRequests/{request_id}"]["status"] == bought.status
 
-    def _reserve(self, ledger: Ledger, user_id: str, cost: int, key: str | None, is_sold: bool = True) -> object:
+    def _reserve(
+        self, ledger: Ledger, user_id: str, cost: int, key: str | None, is_async: bool, is_sold: bool = True
+    ) -> object:
         purchase = Purchase(user_id, "model-a", "anime", "neon", f"size-{cost}", None)
         price = cost if is_sold else InvalidRequest("withdrawn")
         # No account is opened twice, so users who have one can be asked to open it too.
         used_key = key or self.books.new_key()
         try:
-            outcome = ledger.reserve(purchase, used_key, price, OPENING_CREDITS if user_id in NEWCOMERS else 0)
+            signup_credits = OPENING_CREDITS if user_id in NEWCOMERS else 0
+            outcome = ledger.reserve(purchase, used_key, price, signup_credits, is_async=is_async)
         except InvalidRequest:
             assert not is_sold
             assert (user_id, used_key) not in self.by_key
@@ -248,26 +339,81 @@ class LedgerMachine(RuleBasedStateMachine):
         except IdempotencyMismatch:
             assert self.by_key[user_id, used_key][1] != cost
         except IdempotencyInFlight:
+            assert not is_async
             assert self._earlier(user_id, used_key).status == "pending"
         else:
             if isinstance(outcome, Reservation):
-                return self._bought(outcome, user_id, used_key, cost)
+                return self._bought(outcome, user_id, used_key, cost, is_async)
             earlier = self._earlier(user_id, used_key)
             if isinstance(outcome, Refunded):
                 assert earlier.status == "failed"
+            if isinstance(outcome, Canceled):
+                assert earlier.status == "canceled"
+            if isinstance(outcome, Underway):
+                assert is_async
+                assert (earlier.status, earlier.balance_after_credits) == ("pending", outcome.balance_after_credits)
             if isinstance(outcome, Completed):
                 assert (earlier.status, earlier.balance_after_credits) == ("completed", outcome.balance_after_credits)
         return multiple()
 
-    def _bought(self, reservation: Reservation, user_id: str, key: str, cost: int) -> Reservation:
+    def _bought(self, reservation: Reservation, user_id: str, key: str, cost: int, is_async: bool) -> Reservation:
         assert reservation.request_id not in self.requests
         balance = self.balances.get(user_id, OPENING_CREDITS) - cost
         assert reservation.balance_after_credits == balance
         self.balances[user_id] = balance
         expires_at_seconds = self.elapsed_seconds + LEASE_SECONDS
-        self.requests[reservation.request_id] = Bought(user_id, cost, balance, expires_at_seconds)
+        claimable_at_seconds = self.elapsed_seconds if is_async else None
+        self.requests[reservation.request_id] = Bought(
+            user_id, cost, balance, expires_at_seconds, reservation.attempt_id, claimable_at_seconds
+        )
         self.by_key[user_id, key] = (reservation.request_id, cost)
         return reservation
+
+    def _claim(self, claims: Claims, reservation: Reservation) -> Reservation | None:
+        """Whoever had it before: a pending order is claimed if its last claim, but not its lease, has ended."""
+        claim = claims.claim(reservation.request_id)
+        bought = self.requests[reservation.request_id]
+        is_free = (
+            bought.status == "pending"
+            and bought.claimable_at_seconds is not None
+            and bought.claimable_at_seconds <= self.elapsed_seconds < bought.expires_at_seconds
+        )
+        assert (claim is not None) == is_free
+        if claim is None:
+            return None
+        bought.claims.append(claim.reservation.attempt_id)
+        bought.claimable_at_seconds = self.elapsed_seconds + CLAIM_SECONDS
+        return claim.reservation
+
+    def _complete(self, reservation: Reservation) -> None:
+        """Gives the image only if this run may end the request now."""
+        refused: type[Exception] | None = None
+        try:
+            self.books.ledger.complete(reservation, IMAGE_URL)
+        except (GenerationFailed, GenerationCanceled, ClaimLost) as error:
+            refused = type(error)
+        bought = self.requests[reservation.request_id]
+        expected = {"failed": GenerationFailed, "canceled": GenerationCanceled}.get(bought.status)
+        if expected is None and bought.run_id != reservation.attempt_id:
+            expected = ClaimLost
+        assert refused is expected
+        if refused is None:
+            bought.status = "completed"
+
+    def _cancel(self, ledger: Ledger, reservation: Reservation, is_lost: bool = False) -> None:
+        bought = self.requests[reservation.request_id]
+        try:
+            canceled = ledger.cancel(reservation.request_id, bought.user_id)
+        except GenerationEnded:
+            assert bought.status in ("completed", "failed")
+        except UserNotFound:
+            assert bought.status == "pending"
+            assert bought.user_id not in self.balances
+        else:
+            assert bought.status in ("pending", "canceled")
+            # A cancellation whose answer was lost is found again.
+            assert canceled.is_replay == (bought.status == "canceled" or is_lost)
+            self._ended(bought, "canceled")
 
     def _earlier(self, user_id: str, key: str) -> Bought:
         return self.requests[self.by_key[user_id, key][0]]
@@ -283,12 +429,13 @@ class LedgerMachine(RuleBasedStateMachine):
             if bought.status == "pending" and bought.expires_at_seconds < self.elapsed_seconds
         ]
         for bought in overdue:
-            self._refunded(bought)
+            self._ended(bought, "failed")
         return sum(bought.user_id in self.balances for bought in overdue)
 
-    def _refunded(self, bought: Bought) -> None:
+    def _ended(self, bought: Bought, status: str) -> None:
+        """Without an image."""
         if bought.status == "pending":
-            bought.status = "failed"
+            bought.status = status
             # A deleted account loses its credits.
             if bought.user_id in self.balances:
                 self.balances[bought.user_id] += bought.cost_credits
