@@ -4,12 +4,11 @@ Anybody with the console can store anything, so each reader raises BrokenDocumen
 has a wrong value.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
-import logs
 from errors import BrokenDocument, UserNotFound
 from store import Document, is_plain_id
 
@@ -42,8 +41,6 @@ MAX_USER_ID_LENGTH = 128
 REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
 # No image costs more. A document with a higher cost is broken, so it cannot distort a sum.
 MAX_COST_CREDITS = 1_000_000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +211,21 @@ def claims(request: Document) -> list[str]:
     return claims
 
 
+def lost_claims(request: Document) -> list[str]:
+    """The claims that another one has replaced: each may have left a picture that is not sold."""
+    return claims(request)[:-1]
+
+
 def run_id(request: Document) -> str:
     """The id of the run that may end the request: the last claim, or else the attempt that reserved the credits."""
     claimed = claims(request)
     return claimed[-1] if claimed else attempt_id(request)
+
+
+def has_come(document: Document, field: str) -> bool:
+    """Whether a stored time had come when the document was read; never if it is not a time."""
+    moment = document.fields.get(field)
+    return isinstance(moment, datetime) and moment <= document.read_at
 
 
 def leases(in_flight: Document) -> Mapping[str, Any]:
@@ -271,17 +279,6 @@ def generation(document: Document) -> Generation:
         created_at=created_at,
         updated_at=updated_at,
     )
-
-
-def readable(documents: Iterable[Document], read: Callable[[Document], T]) -> list[T]:
-    """Reads each document. A broken one is named in the log and left out."""
-    found = []
-    for document in documents:
-        try:
-            found.append(read(document))
-        except BrokenDocument as error:
-            logs.error("broken document", **error.log_fields)
-    return found
 
 
 def is_count(value: Any, minimum: int) -> TypeGuard[int]:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from credits import accounts, documents
 from credits.documents import PENDING, Entry, Generation
 from errors import GenerationNotFound, InvalidRequest
-from store import NO_DEADLINE, Deadline, Document, Query, Store
+from store import NO_DEADLINE, Deadline, Document, Query, Store, readable
 
 # Between two looks at a request that somebody waits for.
 FIRST_PAUSE_SECONDS, PAUSE_GROWTH, MAX_PAUSE_SECONDS = 0.1, 1.5, 1.0
@@ -146,13 +146,9 @@ class History:
         user, after = read[user_path], read[after_path] if after_path else None
         balance_credits = documents.balance(user)
         if after is not None and not _belongs(after, user):
-            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
-        # One more than asked for tells whether there is another page.
-        found = self._store.query(replace(query, after=after, limit=page_size + 1), deadline, read_time=user.read_time)
-        shown = found[:page_size]
-        return UserPage(
-            balance_credits, documents.readable(shown, reader), shown[-1].id if len(found) > page_size else None
-        )
+            raise InvalidRequest.of_page_token()
+        shown, last_id = self._store.page(replace(query, after=after), page_size, deadline, user.read_time)
+        return UserPage(balance_credits, readable(shown, reader), last_id)
 
 
 def _belongs(document: Document, user: Document) -> bool:

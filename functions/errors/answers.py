@@ -80,6 +80,11 @@ class InvalidRequest(ApiError):
         """The error for one field."""
         return cls(message, [FieldProblem(field, message)])
 
+    @classmethod
+    def of_page_token(cls) -> "InvalidRequest":
+        """The error for a pageToken of another list, or one that somebody made up."""
+        return cls.of_field("pageToken", "pageToken is not one that this endpoint gave.")
+
 
 class InsufficientCredits(ApiError):
     """400: The balance is smaller than the price."""

@@ -105,14 +105,12 @@ class Reports:
         """
         after = self._store.read_one(f"{REPORTS}/{after_id}") if after_id else None
         if after is not None and not isinstance(after.fields.get("windowEnd"), datetime):
-            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
-        # One more than asked for tells whether there is another page.
-        found = self._store.query(_latest(now, page_size + 1, after))
-        shown = found[:page_size]
+            raise InvalidRequest.of_page_token()
+        shown, last_id = self._store.page(_latest(now, page_size, after), page_size)
         reports = [Report.from_fields(each.id, each.fields) for each in shown if re.fullmatch(REPORT_ID, each.id)]
         for odd in {each.id for each in shown} - {report.id for report in reports}:
             logs.warn("report skipped", reportId=odd, problem="its id names no week")
-        return ReportPage(reports, shown[-1].id if len(found) > page_size else None)
+        return ReportPage(reports, last_id)
 
     def weeks_before(self, report: Report) -> Sequence[Week]:
         """The weeks before a report's that are known, newest first: the one it was compared with, then those before."""

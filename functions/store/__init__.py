@@ -12,6 +12,7 @@ from store.documents import (
     document_id,
     is_plain_id,
 )
+from store.reads import readable
 from store.retries import RetryPolicy
 from store.transactions import Answer, Commit, Plan, QueryFirst, Store
 from store.values import Opaque
@@ -39,4 +40,5 @@ __all__ = [
     "connect",
     "document_id",
     "is_plain_id",
+    "readable",
 ]

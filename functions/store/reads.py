@@ -1,6 +1,6 @@
 """Reads and queries, repeated until Firestore answers or no time is left."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
@@ -13,6 +13,8 @@ from typing import TypeVar
 from google.auth.exceptions import DefaultCredentialsError
 from grpc import StatusCode
 
+import logs
+from errors import BrokenDocument
 from store import refusals
 from store.budget import NO_DEADLINE, Deadline
 from store.client import Connection, Row, StoreError
@@ -24,6 +26,17 @@ T = TypeVar("T")
 WORK_THREADS = 4
 # It is read only to get the server's time.
 _ANY_DOCUMENT = "clock/now"
+
+
+def readable(documents: Iterable[Document], read: Callable[[Document], T]) -> list[T]:
+    """Reads each document. A broken one is named in the log and left out."""
+    found = []
+    for document in documents:
+        try:
+            found.append(read(document))
+        except BrokenDocument as error:
+            logs.error("broken document", **error.log_fields)
+    return found
 
 
 class Reader:
@@ -58,6 +71,15 @@ class Reader:
     def query_all(self, queries: Sequence[Query], deadline: Deadline = NO_DEADLINE) -> list[list[Document]]:
         """Runs several queries side by side, in the time of the slowest."""
         return self._query(queries, self._attempts(deadline))
+
+    def page(
+        self, query: Query, size: int, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None
+    ) -> tuple[list[Document], str | None]:
+        """At most `size` of the query's documents, and the id of the last one if there are more; one round trip."""
+        # One more than asked for tells whether there is another page.
+        found = self.query(replace(query, limit=size + 1), deadline, read_time)
+        shown = found[:size]
+        return shown, shown[-1].id if len(found) > size else None
 
     def pages(
         self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None

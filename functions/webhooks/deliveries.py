@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import logs
 from errors import BrokenDocument, DeliveryNotFound, InvalidRequest, Unavailable
 from events import Outbox, Silent
-from store import COMMIT_TIME, NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write
+from store import COMMIT_TIME, NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write, readable
 from task_queue import TaskQueue
 from webhooks import sender
 from webhooks.documents import DELIVERED, DELIVERIES, EVENTS, FAILED, PENDING, Delivery, delivery, delivery_path
@@ -86,13 +86,11 @@ class Deliveries:
         """
         after = self._store.read_one(delivery_path(after_id), deadline) if after_id else None
         if after is not None and not isinstance(after.fields.get("createdAt"), datetime):
-            raise InvalidRequest.of_field("pageToken", "pageToken is not one that this endpoint gave.")
+            raise InvalidRequest.of_page_token()
         where = (("status", "==", status),) if status else ()
-        # One more than asked for tells whether there is another page.
-        newest = Query(DELIVERIES, where, order_by="createdAt", descending=True, after=after, limit=page_size + 1)
-        found = self._store.query(newest, deadline)
-        shown = found[:page_size]
-        return DeliveryPage(_readable(shown), shown[-1].id if len(found) > page_size else None)
+        newest = Query(DELIVERIES, where, order_by="createdAt", descending=True, after=after)
+        shown, last_id = self._store.page(newest, page_size, deadline)
+        return DeliveryPage(readable(shown, delivery), last_id)
 
     def send_again(self, delivery_id: str, deadline: Deadline = NO_DEADLINE) -> Delivery:
         """Makes a delivery pending again, whatever became of it, and enqueues it under the same id.
@@ -174,14 +172,3 @@ class Deliveries:
             return Commit([write], lambda versions: True)
 
         return self._store.transact([document.path], plan, known={document.path: document})
-
-
-def _readable(documents: Sequence[Document]) -> list[Delivery]:
-    """Reads each document. A broken one is named in the log and left out."""
-    found = []
-    for document in documents:
-        try:
-            found.append(delivery(document))
-        except BrokenDocument as error:
-            logs.error("broken document", **error.log_fields)
-    return found

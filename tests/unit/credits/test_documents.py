@@ -8,7 +8,7 @@ import pytest
 
 from credits import documents
 from errors import BrokenDocument, UserNotFound
-from store import Document, Version
+from store import Document, Version, readable
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ENTRY = {"type": "deduction", "credits": 3, "balanceAfter": 7, "generationRequestId": "r1", "timestamp": NOW}
@@ -159,7 +159,7 @@ def test_leases_that_are_not_a_map_are_none(leases: object) -> None:
 def test_a_broken_document_is_left_out_and_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     """The others are read; the log names the broken document without its contents."""
     good, bad = stored("e/good", **ENTRY), stored("e/bad", **{**ENTRY, "type": "a secret"})
-    found = documents.readable([good, bad, good], documents.entry)
+    found = readable([good, bad, good], documents.entry)
     assert [entry.id for entry in found] == ["good", "good"]
     [line] = capsys.readouterr().err.splitlines()
     assert "broken document" in line
