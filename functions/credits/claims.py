@@ -59,8 +59,7 @@ class Claims:
             if claim_id in documents.claims(request):
                 # The answer of this claim's commit was lost.
                 return Answer(self._claim(request, entry, claim_id, request.read_at))
-            claimable_at, lease = request.fields.get("claimableAt"), request.fields.get("leaseExpiresAt")
-            if not _has_come(claimable_at, request.read_at) or _has_come(lease, request.read_at):
+            if not documents.has_come(request, "claimableAt") or documents.has_come(request, "leaseExpiresAt"):
                 return Answer(None)
             until = request.read_at + timedelta(seconds=self._claim_seconds)
             fields = {"claims": [*documents.claims(request), claim_id], "claimableAt": until}
@@ -88,7 +87,6 @@ class Claims:
             order_by="claimableAt",
             limit=PAGE_SIZE,
         )
-
         if found := self._store.for_each(waiting, lambda request: enqueue(request.id)):
             logs.warn("unclaimed generations enqueued again", count=len(found))
 
@@ -112,8 +110,3 @@ class Claims:
         )
         lease: datetime = request.fields["leaseExpiresAt"]
         return Claim(reservation, purchase, min(self._claim_seconds, (lease - now).total_seconds()))
-
-
-def _has_come(moment: object, now: datetime) -> bool:
-    """Whether a stored time has come; never if it is not a time."""
-    return isinstance(moment, datetime) and moment <= now

@@ -32,12 +32,8 @@ class Completion:
     outbox: Outbox
     keeps_pictures: bool
 
-    @property
-    def event(self) -> Event:
-        return _event(self.reservation.document, COMPLETED, imageUrl=self.image_url)
-
-    def decide(self, read: Mapping[str, Document]) -> Commit[None] | Answer[None]:
-        """Completes the request, if this run still may. The errors are those of Ledger.complete."""
+    def decide(self, read: Mapping[str, Document]) -> Commit[Event] | Answer[Event]:
+        """Completes the request if this run still may; gives its event. The errors are those of Ledger.complete."""
         request, reservation = read[self.reservation.document.path], self.reservation
         status = documents.status(request)
         if status == FAILED:
@@ -46,14 +42,14 @@ class Completion:
             raise GenerationCanceled(reservation.cost_credits, request.id)
         if documents.run_id(request) != reservation.attempt_id:
             raise ClaimLost
+        event = _event(request, COMPLETED, imageUrl=self.image_url)
         if status == COMPLETED:
-            return Answer(None)
+            return Answer(event)
         fields: dict[str, Any] = {"status": COMPLETED, "imageUrl": self.image_url, "updatedAt": COMMIT_TIME}
-        if self.keeps_pictures and len(documents.claims(request)) > 1:
-            # A run that lost its claim may have left one.
+        if self.keeps_pictures and documents.lost_claims(request):
             fields[PICTURE_TO_DELETE] = True
-        writes = [*_end(request, reservation.user_id, fields), *self.outbox.writes(self.event)]
-        return Commit(writes, lambda versions: None)
+        writes = [*_end(request, reservation.user_id, fields), *self.outbox.writes(event)]
+        return Commit(writes, lambda versions: event)
 
 
 @dataclass(frozen=True, slots=True)

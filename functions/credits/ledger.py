@@ -8,7 +8,7 @@ outcome.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import logs
@@ -118,8 +118,8 @@ class Ledger:
         """
         plan = Completion(reservation, image_url, self._outbox, self._keeps_pictures)
         path = reservation.document.path
-        self._store.transact([path], plan.decide, deadline, known={path: reservation.document})
-        self._outbox.send(plan.event)
+        event = self._store.transact([path], plan.decide, deadline, known={path: reservation.document})
+        self._outbox.send(event)
         _log("generation completed", reservation.request_id, reservation.user_id, credits=reservation.cost_credits)
 
     def refund(
@@ -141,7 +141,7 @@ class Ledger:
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
         request_id = reservation.request_id
-        if self._keeps_pictures and len(documents.claims(reservation.document)) > 1:
+        if self._keeps_pictures and documents.lost_claims(reservation.document):
             leaves_picture = True
         ending = self._return(
             request_id, reservation.user_id, failure, is_run_of(reservation), leaves_picture, deadline
@@ -210,8 +210,7 @@ class Ledger:
 
     def _release(self, document: Document) -> bool:
         def is_due(request: Document) -> bool:
-            lease = request.fields.get("leaseExpiresAt")
-            return isinstance(lease, datetime) and lease <= request.read_at
+            return documents.has_come(request, "leaseExpiresAt")
 
         try:
             user_id = documents.user_id(document)

@@ -42,7 +42,7 @@ class PictureKey:
         status, claims = documents.status(request), documents.claims(request)
         if status == PENDING or (status == COMPLETED and not claims):
             raise BrokenDocument(request.path, f"{PICTURE_TO_DELETE} is set, but every picture was or can be sold")
-        runs = claims[:-1] if status == COMPLETED else claims or [documents.attempt_id(request)]
+        runs = documents.lost_claims(request) if status == COMPLETED else claims or [documents.attempt_id(request)]
         return [cls(documents.user_id(request), request.id, run) for run in runs]
 
     @property

@@ -38,16 +38,15 @@ def _key(value: Any) -> Any:
     return value
 
 
-def _request_id(value: Any) -> Any:
-    if isinstance(value, str) and value and not is_plain_id(value, MAX_REQUEST_ID_LENGTH):
-        raise PydanticCustomError(CONTRACT_ERROR, "generationRequestId is not one that this API gave.")
-    return value
+def _given_id(name: str, max_length: int) -> BeforeValidator:
+    """Refuses what cannot be an id that this API gave."""
 
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value and not is_plain_id(value, max_length):
+            raise PydanticCustomError(CONTRACT_ERROR, f"{name} is not one that this API gave.")
+        return value
 
-def _delivery_id(value: Any) -> Any:
-    if isinstance(value, str) and value and not is_plain_id(value, MAX_ENTRY_ID_LENGTH):
-        raise PydanticCustomError(CONTRACT_ERROR, "deliveryId is not one that this API gave.")
-    return value
+    return BeforeValidator(check)
 
 
 def _report_id(value: Any) -> Any:
@@ -153,7 +152,7 @@ RequestIdParameter = Annotated[
         description="The request's id.",
         examples=[_AN_ID],
     ),
-    BeforeValidator(_request_id),
+    _given_id("generationRequestId", MAX_REQUEST_ID_LENGTH),
 ]
 DeliveryId = Annotated[
     str,
@@ -164,7 +163,7 @@ DeliveryId = Annotated[
         description="The delivery's id: the webhook-id that the receiver gets.",
         examples=[f"{_AN_ID}-completed"],
     ),
-    BeforeValidator(_delivery_id),
+    _given_id("deliveryId", MAX_ENTRY_ID_LENGTH),
 ]
 ReportId = Annotated[
     str,
