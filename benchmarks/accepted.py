@@ -12,7 +12,6 @@ with what is measured.
 
 import argparse
 import os
-import statistics
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field
 import requests
 
 from benchmarks import ROOT
-from benchmarks.clients import Client, image_order, percentile_ms
+from benchmarks.clients import Client, image_order, percentile_ms, spread
 from benchmarks.floor import serving
 from tests.support.projects import Project
 from tests.support.servers import RESERVING_HALF, FunctionServer
@@ -109,7 +108,7 @@ def print_figures(cases: Sequence[Case]) -> None:
     print(f"{os.cpu_count()} cores, load average {load}; medians of {len(cases[0].rounds)} rounds, with their range")
     for case in cases:
         answers = ", ".join(f"{count} x {kind}" for kind, count in sorted(case.kinds.items()))
-        print(f"{case.name:<18} p50 {_spread(case.p50s_ms())} ms  {answers}")
+        print(f"{case.name:<18} p50 {spread(case.p50s_ms())} ms  {answers}")
     order, half, whole, unheard = (case.p50s_ms() for case in cases)
     print(f"order over reserving half: {_ratio(order, half)} (target: at most {TARGET_RATIO})")
     print(f"order over whole purchase: {_ratio(order, whole)}")
@@ -117,11 +116,7 @@ def print_figures(cases: Sequence[Case]) -> None:
 
 
 def _ratio(one: Sequence[float], other: Sequence[float]) -> str:
-    return _spread([a / b for a, b in zip(one, other, strict=True)])
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} [{min(values):.2f}-{max(values):.2f}]"
+    return spread([a / b for a, b in zip(one, other, strict=True)])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ LOST = (OSError, HTTPException)
 T = TypeVar("T")
 
 
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """The median, and in brackets the least and the greatest."""
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One HTTP answer; `body` is empty if it was not a JSON object."""

@@ -26,7 +26,7 @@ from typing import Any
 from google.cloud.firestore_v1 import types
 
 from benchmarks import ROOT
-from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms
+from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms, spread
 from dev.ports import free_ports
 from store.client import emulator_channel
 from tests.support.projects import Project
@@ -59,8 +59,7 @@ class Case:
         return float(statistics.median(getattr(shown, figure) for shown in self.rounds))
 
     def spread(self, figure: str, digits: int = 2) -> str:
-        values = [getattr(shown, figure) for shown in self.rounds]
-        return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
+        return spread([getattr(shown, figure) for shown in self.rounds], digits)
 
 
 def main() -> int:

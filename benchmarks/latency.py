@@ -28,7 +28,7 @@ import config
 import handlers
 import services
 from benchmarks import ROOT
-from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms
+from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms, spread
 from calls import Call, Caller
 from errors import ApiError
 from handlers import Services
@@ -114,7 +114,7 @@ def _print_latencies(rounds: int, seconds: float) -> None:
         next(i for i, case in enumerate(cases) if case.clients == 32 and case.users == users) for users in (1, 32)
     )
     ratios = [a.p95_ms / b.p95_ms for a, b in zip(history[one], history[many], strict=True)]
-    print(f"p95 of 32 clients on one user over p95 of 32 clients on 32 users: {_spread(ratios, 2)}")
+    print(f"p95 of 32 clients on one user over p95 of 32 clients on 32 users: {spread(ratios, 2)}")
 
 
 def _buying_cases(project: Project, port: int) -> list[Case]:
@@ -194,9 +194,9 @@ def _run(case: Case, seconds: float) -> Round:
 def _print_case(case: Case, rounds: Sequence[Round]) -> None:
     kinds = sum((shown.kinds for shown in rounds), Counter[str]())
     figures = [
-        _spread([shown.p50_ms for shown in rounds]),
-        _spread([shown.p95_ms for shown in rounds]),
-        _spread([shown.answers_per_second for shown in rounds], 0),
+        spread([shown.p50_ms for shown in rounds], 1),
+        spread([shown.p95_ms for shown in rounds], 1),
+        spread([shown.answers_per_second for shown in rounds], 0),
     ]
     answers = ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))
     columns = " ".join(f"{figure:>18}" for figure in figures)
@@ -247,8 +247,8 @@ def _print_import_times() -> None:
     ours, libraries = ([pair[i] for pair in times] for i in (0, 1))
     ratio = statistics.median(ours) / statistics.median(libraries)
     print(f"\nStart of a Python process that imports, medians of {IMPORT_RUNS} interleaved runs:")
-    print(f"  main                {_spread([seconds * 1000 for seconds in ours], 0)} ms")
-    print(f"  its libraries alone {_spread([seconds * 1000 for seconds in libraries], 0)} ms")
+    print(f"  main                {spread([seconds * 1000 for seconds in ours], 0)} ms")
+    print(f"  its libraries alone {spread([seconds * 1000 for seconds in libraries], 0)} ms")
     print(f"  ratio of medians    {ratio:.2f} (target: at most 1.25)")
 
 
@@ -256,11 +256,6 @@ def _import_seconds(python: Path, statement: str) -> float:
     started = time.perf_counter()
     subprocess.run([python, "-c", statement], cwd=ROOT / "functions", check=True)
     return time.perf_counter() - started
-
-
-def _spread(values: Sequence[float], digits: int = 1) -> str:
-    """The median, and in brackets the least and the greatest."""
-    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
 
 
 def _silently(work: Callable[[], T]) -> T:

@@ -55,11 +55,11 @@ class Feed {
     const stop = onSnapshot(
       newest,
       (found) => {
-        // A document that only slid out of the first page is kept: none is ever deleted.
         if (!this.oldest && found.size) {
           this.oldest = found.docs.at(-1);
           this.hasMore = found.size === this.pageSize;
         }
+        // A document that only slid out of the first page is kept: none is ever deleted.
         this.#take(found.docs);
       },
       fail,

@@ -1,7 +1,7 @@
 // Orders that cost or move credits. Each has an Idempotency-Key that is kept until it is answered, through reloads and
 // lost answers, so that sending it again cannot do it twice. One whose answer is "pending" is kept until it has ended.
 
-import { call, CallFailed } from "./api.js";
+import { call, CallFailed, pause } from "./api.js";
 import { auth } from "./firebase.js";
 
 // By then a purchase has ended one way or the other, and the account shows which. Nothing is bought so late by surprise.
@@ -55,7 +55,7 @@ export class Orders {
       } catch (error) {
         if (isFinal(error)) this.forget(key);
         if (isFinal(error) || error.status === 401 || tries === MAX_TRIES) throw error;
-        await pause(Math.min(error.retryAfterSeconds ?? 2 ** (tries - 1), MAX_PAUSE_SECONDS));
+        await pause(1000 * Math.min(error.retryAfterSeconds ?? 2 ** (tries - 1), MAX_PAUSE_SECONDS));
       }
     }
   }
@@ -73,5 +73,3 @@ export class Orders {
 function isFinal(error) {
   return ENDS.includes(error.details?.reason) || [400, 403, 404, 413, 422, 429].includes(error.status);
 }
-
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
