@@ -88,7 +88,8 @@ def started(
 
 def _interrupt(process: Process, grace_seconds: float, is_done: Callable[[], bool]) -> None:
     """Waits for the command to stop. Another signal from the user ends the wait."""
-    patience = _signals + 1
+    # The first signal made the program stop; one that came since then, however early, is another one.
+    patience = 2 if _signals else 1
     deadline = time.monotonic() + grace_seconds
     if grace_seconds:
         process.send_signal(signal.SIGINT)
