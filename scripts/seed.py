@@ -20,6 +20,7 @@ from credits import documents
 from credits.grants import Grants
 from credits.orders import Order
 from errors import IdempotencyMismatch
+from images.catalog import COLORS, SIZES, STYLES
 from project_client import exit_on_store_error, project_store
 from services import new_id
 from store import DEFAULT_DATABASE, Commit, Store, Write
@@ -52,13 +53,9 @@ def main() -> None:
 
 def load_catalog(store: Store, seed: dict[str, Any]) -> None:
     """Writes every style, color and size in one commit; options that the file does not name stay."""
-    options = [
-        f"{collection}/{name}" for collection in (documents.STYLES, documents.COLORS) for name in seed[collection]
-    ]
+    options = [f"{collection}/{name}" for collection in (STYLES, COLORS) for name in seed[collection]]
     writes = [Write(path, {}, merges=True) for path in options]
-    writes += [
-        Write(f"{documents.SIZES}/{name}", {"credits": credits}, merges=True) for name, credits in seed["sizes"].items()
-    ]
+    writes += [Write(f"{SIZES}/{name}", {"credits": credits}, merges=True) for name, credits in seed["sizes"].items()]
     store.transact([writes[0].path], lambda read: Commit(writes, lambda versions: None))
 
 

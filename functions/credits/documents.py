@@ -18,10 +18,6 @@ GENERATION_REQUESTS = "generationRequests"
 IN_FLIGHT = "inFlight"
 GRANTS = "grants"
 REVOCATIONS = "revocations"
-REPORTS = "reports"
-STYLES = "styles"
-COLORS = "colors"
-SIZES = "sizes"
 
 PENDING, COMPLETED, FAILED, CANCELED = "pending", "completed", "failed", "canceled"
 STATUSES = (PENDING, COMPLETED, FAILED, CANCELED)
@@ -37,8 +33,6 @@ LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DE
 PICTURE_TO_DELETE = "pictureToDelete"
 
 MAX_USER_ID_LENGTH = 128
-# The UTC day on which the week of a report ends; a manual report carries the time too.
-REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
 # No image costs more. A document with a higher cost is broken, so it cannot distort a sum.
 MAX_COST_CREDITS = 1_000_000
 

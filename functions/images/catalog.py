@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import logs
-from credits.documents import COLORS, MAX_COST_CREDITS, SIZES, STYLES, is_count
+from credits.documents import MAX_COST_CREDITS, is_count
 from errors import ApiError, FieldProblem, Internal, InvalidRequest, Unavailable
 from store import NO_DEADLINE, Deadline, Document, Query, Store
 
+# Each option is a document; those of sizes have `credits`.
+STYLES, COLORS, SIZES = "styles", "colors", "sizes"
 # Up to this many times its time to live, an old catalog is served while a newer one is read.
 MAX_STALENESS = 2
 MAX_QUOTED_LENGTH = 100

@@ -9,15 +9,17 @@ from functools import partial
 from typing import NamedTuple
 
 import logs
-from credits.documents import GENERATION_REQUESTS, GRANTS, REPORT_ID, REPORTS, REVOCATIONS, USERS, is_count
+from credits.documents import GENERATION_REQUESTS, GRANTS, REVOCATIONS, USERS, is_count
 from errors import InvalidRequest
 from reporting.detector import detect
 from reporting.fold import FIELDS, MOVED_FIELDS, CreditsFold, DayFold, usage_of, with_moved
 from reporting.report import MAX_FINDINGS, MAX_OUTSTANDING_CREDITS, Outstanding, Report, Week
 from reporting.usage import Usage
 from reporting.window import DAY, SCHEDULED_WEEKDAY, WEEK, Window, midnight, scheduled_windows
+from schemas.fields import REPORT_ID
 from store import NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write
 
+REPORTS = "reports"
 HISTORY_WEEKS = 8
 # The week before a manual report may overlap its window by a day, so that one made on a Sunday has a week before.
 MIN_BASELINE_AGE = timedelta(days=6)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from credits.documents import REPORT_ID
 from reporting import stored
+from schemas.fields import REPORT_ID
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from credits.documents import MAX_USER_ID_LENGTH, REPORT_ID, is_user_id
+from credits.documents import MAX_USER_ID_LENGTH, is_user_id
 from store import is_plain_id
 
 KEY_HEADER = "Idempotency-Key"
 PREFER_HEADER = "Prefer"
+# The UTC day on which the week of a report ends; a manual report carries the time too.
+REPORT_ID = r"report_([0-9]{4}-[0-9]{2}-[0-9]{2})(T[0-9]{6}Z)?"
 MAX_REQUEST_ID_LENGTH = 128
 MAX_ENTRY_ID_LENGTH = 300
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3, without the angle brackets

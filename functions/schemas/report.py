@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from credits.documents import REPORT_ID
-from schemas.fields import Color, Model, NextPageToken, Size, Style, Timestamp, in_utc
+from schemas.fields import REPORT_ID, Color, Model, NextPageToken, Size, Style, Timestamp, in_utc
 from schemas.replies import Reply
 
 Count = Annotated[int, Field(ge=0)]
