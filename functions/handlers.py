@@ -29,7 +29,7 @@ from errors import (
     Unavailable,
 )
 from fulfillment import Fulfillment
-from identity import Directory
+from identity import Firebase
 from images import simulated
 from images.catalog import CatalogCache
 from schemas import replies, requests
@@ -58,7 +58,7 @@ class Services:
     grants: Grants
     revocations: Revocations
     history: History
-    directory: Directory
+    firebase: Firebase
     fulfillment: Fulfillment
     new_id: Callable[[], str]
     signup_credits: int
@@ -233,7 +233,7 @@ def get_user_credits(query: requests.CreditsQuery, call: Call, services: Service
 
 def find_user(query: requests.UserQuery, call: Call, services: Services) -> Ok:
     """Gives the user whose account has this e-mail address."""
-    account = services.directory.with_email(query.email, call.deadline)
+    account = services.firebase.account_with_email(query.email, call.deadline)
     return Ok(replies.UserReply.model_validate(account))
 
 

@@ -1,10 +1,8 @@
 """Firebase Authentication of one project: the connection, a time limit for each question, and looking up accounts."""
 
-import concurrent.futures
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -21,9 +19,9 @@ from firebase_admin.exceptions import (
 )
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
-from config import MAX_THREADS
 from errors import Unavailable, UserNotFound
 from store import Deadline
+from waiting import Threads, TookTooLong
 
 _SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform",
@@ -60,21 +58,30 @@ def connect(project: str | None, max_seconds: float) -> Connection:
     return Connection(app, auth.Client(app))
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who can sign in."""
+
+    user_id: str
+    email: str
+    email_verified: bool
+
+
 class Firebase:
     """One connection for all threads, made when it is first needed. `max_seconds` bounds each question."""
 
-    def __init__(self, connect: Callable[[], Connection], max_seconds: float) -> None:
+    def __init__(self, connect: Callable[[], Connection], max_seconds: float, max_threads: int) -> None:
         self._connect = connect
         self._max_seconds = max_seconds
         self._guard = threading.Lock()
         self._connection: Connection | None = None
         # The libraries' own time-outs are for each read and each attempt: together they may take minutes.
-        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="firebase")
+        self._threads = Threads(max_threads, "firebase")
 
     @classmethod
-    def of(cls, project: str | None, max_seconds: float) -> "Firebase":
+    def of(cls, project: str | None, max_seconds: float, max_threads: int) -> "Firebase":
         """The connection to a project; connects to nothing yet."""
-        return cls(partial(connect, project, max_seconds), max_seconds)
+        return cls(partial(connect, project, max_seconds), max_seconds, max_threads)
 
     def ask(self, question: Callable[[Connection], T], deadline: Deadline) -> T:
         """The answer to a question.
@@ -82,11 +89,20 @@ class Firebase:
         Raises:
             Unavailable: there was no answer in time.
         """
-        asked = self._threads.submit(question, self._connected())
+        seconds = min(self._max_seconds, deadline.left_seconds)
         try:
-            return asked.result(min(self._max_seconds, deadline.left_seconds))
-        except concurrent.futures.TimeoutError as error:
+            return self._threads.within(seconds, partial(question, self._connected()))
+        except TookTooLong as error:
             raise Unavailable(_AWAY) from error
+
+    def account_with_email(self, email: str, deadline: Deadline) -> Account:
+        """The account with this e-mail address, disabled or not. Never logs the address.
+
+        Raises:
+            UserNotFound: no account has it.
+            Unavailable: Firebase did not answer in time.
+        """
+        return self.ask(partial(_with_email, email), deadline)
 
     def _connected(self) -> Connection:
         with self._guard:
@@ -98,31 +114,6 @@ class Firebase:
 def away(error: Exception) -> Unavailable:
     """The answer if Firebase could not be asked: an operator gets advice if a retry cannot help."""
     return Unavailable(_AWAY, advice=next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None))
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Somebody who can sign in."""
-
-    user_id: str
-    email: str
-    email_verified: bool
-
-
-class Directory:
-    """Finds the accounts of a project. Never logs an e-mail address."""
-
-    def __init__(self, firebase: Firebase) -> None:
-        self._firebase = firebase
-
-    def with_email(self, email: str, deadline: Deadline) -> Account:
-        """The account with this e-mail address, disabled or not.
-
-        Raises:
-            UserNotFound: no account has it.
-            Unavailable: Firebase did not answer in time.
-        """
-        return self._firebase.ask(partial(_with_email, email), deadline)
 
 
 def _with_email(email: str, firebase: Connection) -> Account:

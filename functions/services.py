@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import store
 from ai_simulator import SimulatedModel
-from config import Settings
+from config import MAX_THREADS, Settings
 from credits.claims import Claims
 from credits.grants import Grants
 from credits.history import History
@@ -18,7 +18,7 @@ from credits.revocations import Revocations
 from events import Outbox
 from fulfillment import Fulfillment
 from handlers import Services
-from identity import Directory, Firebase
+from identity import Firebase
 from images.catalog import CatalogCache
 from images.keeping import FileStore, Pictures
 from images.model import ImageModel
@@ -86,8 +86,8 @@ def build(
         grants=Grants(firestore, new_id, outbox),
         revocations=Revocations(firestore, new_id),
         history=History(firestore, sleep),
-        directory=Directory(Firebase.of(settings.project, settings.timeout_seconds * STEP_SHARE)),
-        fulfillment=_fulfillment(settings, firestore, ledger, models, files, queue(WORKER)),
+        firebase=Firebase.of(settings.project, settings.timeout_seconds * STEP_SHARE, MAX_THREADS),
+        fulfillment=_fulfillment(settings, firestore, ledger, models, files, queue(WORKER), monotonic),
         new_id=new_id,
         signup_credits=settings.signup_credits,
         reporting=lru_cache(partial(_reporting, connect, firestore, deliveries.outbox(REPORTS))),

@@ -3,16 +3,17 @@
 Nothing depends on a task being delivered, nor on its being delivered once: what is to do stands in Firestore.
 """
 
-import concurrent.futures
 import threading
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from google.auth.exceptions import DefaultCredentialsError
 
 import logs
+from store import NO_DEADLINE, Deadline
+from waiting import Threads, TookTooLong
 
 if TYPE_CHECKING:
     import firebase_admin
@@ -61,18 +62,13 @@ class CloudTasks:
         self._max_seconds = max_seconds
         self._guard = threading.Lock()
         self._app: firebase_admin.App | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tasks")
+        self._threads = Threads(THREADS, "tasks")
 
     def enqueue(self, data: Mapping[str, str]) -> bool:
         """As in TaskQueue, within `max_seconds`. Never raises."""
         try:
-            sending = self._threads.submit(self._send, data)
-            try:
-                sending.result(self._max_seconds)
-            finally:
-                # What has not begun in time must not stand in line: a sweep asks again.
-                sending.cancel()
-        except concurrent.futures.TimeoutError:
+            self._threads.within(min(self._max_seconds, deadline.left_seconds), partial(self._send, data))
+        except TookTooLong:
             logs.warn("task not enqueued", function=self._function, error="no answer in time")
             return False
         # The boundary to the queue: the work stands in Firestore, and a sweep asks again.

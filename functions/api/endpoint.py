@@ -41,8 +41,6 @@ APPLIED, LOCATION = "Preference-Applied", "Location"
 TRACE_HEADER = "X-Cloud-Trace-Context"
 # An answer must leave before the platform cuts it off.
 ANSWER_SHARE = 0.95
-# The share of the time-out that one call to Firebase Authentication may use.
-TOKEN_SHARE = 0.25
 # In characters: more than any id that a task is given.
 MAX_ID_LENGTH = 300
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
@@ -72,8 +70,7 @@ class Endpoint:
     @classmethod
     def build(cls, settings: Settings, services: Services) -> "Endpoint":
         """The endpoint of these settings; connects to nothing yet."""
-        max_seconds = settings.timeout_seconds * TOKEN_SHARE
-        tokens = FirebaseTokens(settings.project, max_seconds, settings.revocation_check_seconds)
+        tokens = FirebaseTokens(services.firebase, settings.project, settings.revocation_check_seconds)
         gate = Gate(tokens, settings.require_auth, settings.require_app_check)
         answer_seconds = settings.timeout_seconds * ANSWER_SHARE
         return cls(services, gate, settings.allowed_origins, settings.project, answer_seconds)

@@ -33,20 +33,20 @@ _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
 class FirebaseTokens:
     """The tokens of one project; safe to share between threads. Connects to nothing before the first token.
 
-    `max_seconds` bounds each check. A good account is not checked again for `revocation_check_seconds`, unless it is an
+    A good account is not checked again for `revocation_check_seconds`, unless it is an
     admin's.
     """
 
     def __init__(
         self,
+        firebase: Firebase,
         project: str | None,
-        max_seconds: float,
         revocation_check_seconds: float = 0,
         clock_seconds: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._project = project
-        self._firebase = Firebase.of(project, max_seconds)
+        self._firebase = firebase
         self._clock_seconds = clock_seconds
         self._accounts = _Accounts(revocation_check_seconds, monotonic)
 

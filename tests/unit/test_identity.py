@@ -17,27 +17,27 @@ from firebase_admin.exceptions import (
 from google.auth.exceptions import DefaultCredentialsError, TransportError
 
 from errors import Unavailable, UserNotFound
-from identity import Account, Connection, Directory, Firebase
+from identity import Account, Connection, Firebase
 from store import NO_DEADLINE, Deadline
 from tests.support.builders import expired
 
 EMAIL = "ann@example.com"
 
 
-def directory(answer: Callable[[str], Any], max_seconds: float = 5) -> Directory:
-    """A directory whose Firebase answers like this."""
+def firebase(answer: Callable[[str], Any], max_seconds: float = 5) -> Firebase:
+    """A Firebase that answers like this."""
     client: Any = SimpleNamespace(get_user_by_email=answer)
     app: Any = None
-    return Directory(Firebase(lambda: Connection(app, client), max_seconds))
+    return Firebase(lambda: Connection(app, client), max_seconds, 4)
 
 
-def failing(error: Exception) -> Directory:
-    """A directory whose Firebase fails like this."""
+def failing(error: Exception) -> Firebase:
+    """A Firebase that fails like this."""
 
     def fail(email: str) -> Any:
         raise error
 
-    return directory(fail)
+    return firebase(fail)
 
 
 @pytest.mark.parametrize("disabled", [False, True])
@@ -50,7 +50,7 @@ def test_an_account_is_found_by_its_address(disabled: bool, verified: bool) -> N
         asked.append(email)
         return SimpleNamespace(uid="ann", email=EMAIL, email_verified=verified, disabled=disabled)
 
-    found = directory(answer).with_email("Ann@example.com", NO_DEADLINE)
+    found = firebase(answer).account_with_email("Ann@example.com", NO_DEADLINE)
     assert found == Account("ann", EMAIL, verified)
     assert asked == ["Ann@example.com"]
 
@@ -62,7 +62,7 @@ def test_an_account_is_found_by_its_address(disabled: bool, verified: bool) -> N
 def test_an_address_that_nobody_has_is_not_found(error: FirebaseError) -> None:
     """Nor is one that nobody can have by Firebase's own rules, which are stricter than ours."""
     with pytest.raises(UserNotFound):
-        failing(error).with_email(EMAIL, NO_DEADLINE)
+        failing(error).account_with_email(EMAIL, NO_DEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_address_that_nobody_has_is_not_found(error: FirebaseError) -> None:
 def test_if_firebase_cannot_be_asked_the_answer_is_503(error: Exception, advice: str | None) -> None:
     """With advice for the operator if a retry cannot help; the message does not have the address."""
     with pytest.raises(Unavailable) as caught:
-        failing(error).with_email(EMAIL, NO_DEADLINE)
+        failing(error).account_with_email(EMAIL, NO_DEADLINE)
     assert caught.value.advice is None if advice is None else advice in (caught.value.advice or "")
     assert EMAIL not in caught.value.message
 
@@ -93,16 +93,16 @@ def test_a_question_ends_with_its_deadline() -> None:
 
     begun = time.monotonic()
     for asked, deadline in (
-        (directory(slowly), expired()),
-        (directory(slowly), Deadline.after(0.02)),
-        (directory(slowly, max_seconds=0.02), NO_DEADLINE),
+        (firebase(slowly), expired()),
+        (firebase(slowly), Deadline.after(0.02)),
+        (firebase(slowly, max_seconds=0.02), NO_DEADLINE),
     ):
         with pytest.raises(Unavailable):
-            asked.with_email(EMAIL, deadline)
+            asked.account_with_email(EMAIL, deadline)
     may_answer.set()
     assert time.monotonic() - begun < 4
 
 
 def test_nothing_is_connected_before_the_first_question() -> None:
     """A purchase does not pay for it, and an import of main must not look for credentials."""
-    Directory(Firebase(lambda: pytest.fail("connected"), 5))
+    Firebase(lambda: pytest.fail("connected"), 5, 4)

@@ -7,6 +7,7 @@ import pytest
 from api.auth import Gate
 from api.endpoint import Endpoint
 from api.firebase_tokens import FirebaseTokens
+from identity import Firebase
 from tests.support.assembly import assembled
 from tests.support.calls import Function, InProcess
 from tests.support.contract import error_of
@@ -39,7 +40,7 @@ def clock() -> Clock:
 
 def reading(project: Project, clock: Clock, check_seconds: int) -> Function:
     """getUserCredits, which remembers for so long that an account is good."""
-    tokens = FirebaseTokens(project.id, 10, check_seconds, monotonic=clock)
+    tokens = FirebaseTokens(Firebase.of(project.id, 10, 16), project.id, check_seconds, monotonic=clock)
     gate = Gate(tokens, require_auth=True, require_app_check=False)
     return InProcess(Endpoint(assembled(project), gate, [], project.id, 60)).of("getUserCredits")
 

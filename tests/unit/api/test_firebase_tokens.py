@@ -16,6 +16,7 @@ from firebase_admin import auth
 from firebase_admin.exceptions import PermissionDeniedError, UnauthenticatedError, UnavailableError
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
+import identity
 from api import firebase_tokens
 from api.firebase_tokens import CLOCK_SKEW_SECONDS, FirebaseTokens
 from errors import Unauthenticated, Unavailable
@@ -73,8 +74,12 @@ def firebase(monkeypatch: pytest.MonkeyPatch) -> Firebase:
     return fake
 
 
+def connection(max_seconds: float = 5) -> identity.Firebase:
+    return identity.Firebase.of(PROJECT, max_seconds, max_threads=4)
+
+
 def tokens(check_seconds: float = CHECK_SECONDS, monotonic: Stopwatch | None = None) -> FirebaseTokens:
-    return FirebaseTokens(PROJECT, 5, check_seconds, lambda: NOW_SECONDS, monotonic or Stopwatch())
+    return FirebaseTokens(connection(), PROJECT, check_seconds, lambda: NOW_SECONDS, monotonic or Stopwatch())
 
 
 def claims(checked: FirebaseTokens) -> Mapping[str, Any]:
@@ -309,7 +314,7 @@ def test_a_check_ends_with_its_deadline(firebase: Firebase, monkeypatch: pytest.
         return firebase.claims
 
     monkeypatch.setattr(auth.Client, "verify_id_token", slowly)
-    patient, impatient = tokens(), FirebaseTokens(PROJECT, 0.02, CHECK_SECONDS)
+    patient, impatient = tokens(), FirebaseTokens(connection(max_seconds=0.02), PROJECT, CHECK_SECONDS)
     begun = time.monotonic()
     for checked, deadline in (
         (patient, expired()),
