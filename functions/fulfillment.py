@@ -43,10 +43,11 @@ class Fulfillment:
             UserNotFound: the account was deleted meanwhile, and its credits with it.
             Unavailable: the outcome is not known; if the request is still pending, the sweep refunds later.
         """
-        image_url = self._generated_or_refunded(purchase, reservation, self.image_deadline(deadline))
+        image_url = self._generate_or_refund(purchase, reservation, self.image_deadline(deadline))
         try:
             self.ledger.complete(reservation, image_url, deadline)
-        except (GenerationFailed, GenerationCanceled, ClaimLost, BrokenDocument):
+        except (GenerationFailed, GenerationCanceled, ClaimLost, UserNotFound, BrokenDocument):
+            BrokenDocument: a stored field is wrong.
             # Somebody else ended the request or runs it now, and nobody will ever be told this URL.
             self.pictures.discard(_picture_key(reservation))
             raise
@@ -75,7 +76,7 @@ class Fulfillment:
         except (GenerationFailed, GenerationCanceled, ClaimLost, UserNotFound) as end:
             logs.info("generation without image", generationRequestId=request_id, outcome=type(end).__name__)
 
-    def _generated_or_refunded(self, purchase: Purchase, reservation: Reservation, image_deadline: Deadline) -> str:
+    def _generate_or_refund(self, purchase: Purchase, reservation: Reservation, image_deadline: Deadline) -> str:
         order = ImageOrder(
             reservation.request_id,
             reservation.attempt_id,
@@ -98,7 +99,8 @@ class Fulfillment:
                 reservation.request_id,
                 error.failure,
                 retry_after_seconds=error.retry_after_seconds,
-                why=str(error),
+            causes = [type(each).__name__ for each in logs.chain(error)]
+            logs.warn("generation failed", failure=error.failure, why=str(error), causes=causes)
             ) from error
 
 

@@ -14,27 +14,22 @@ from urllib.parse import urlencode
 import logs
 from calls import Accepted, Call, Ok, Png, Text
 from credits import keys
-from credits.documents import CANCELED, FAILED, PROVIDER_FAILED
+from credits.documents import CANCELED, FAILED, GENERATION_FAILED
+from credits.endings import failed
 from credits.grants import Grants
 from credits.history import History
 from credits.ledger import Ledger
 from credits.orders import Order
-from credits.reservations import RETRY_SECONDS, Canceled, Completed, Outcome, Purchase, Refunded, Reservation, Underway
+from credits.reservations import RETRY_SECONDS, Canceled, Completed, Failed, Outcome, Purchase, Reservation, Underway
 from credits.revocations import Revocations
-from errors import (
-    ApiError,
-    GenerationCanceled,
-    GenerationFailed,
-    ReportNotFound,
-    Unavailable,
-)
+from errors import ApiError, GenerationCanceled, ReportNotFound, Unavailable
 from fulfillment import Fulfillment
 from identity import Firebase
 from images import simulated
 from images.catalog import CatalogCache
 from schemas import replies, requests
 from schemas.fields import page_token
-from schemas.preferences import Patience, patience
+from schemas.preferences import WaitPreference, parse_prefer
 from schemas.report import WeeklyReportsReply, report_reply
 from store import Deadline
 from webhooks import Deliveries
@@ -72,52 +67,52 @@ def create_generation_request(order: requests.GenerationOrder, call: Call, servi
     request_id = keys.id_for_key(order.user_id, key)
     logs.carry(generationRequestId=request_id)
     try:
-        wish = patience(order.prefer)
-        outcome = _reserved(order, key, wish is not None, call, services)
-        if wish is None:
-            return _sold(order, outcome, call, services)
+        preference = parse_prefer(order.prefer)
+        outcome = _reserve(order, key, preference is not None, call, services)
+        if preference is None:
+            return _fulfill_now(order, outcome, call, services)
         if isinstance(outcome, Reservation):
-            services.fulfillment.enqueue(request_id)
-        return _awaited(outcome, wish, call, services)
+            services.fulfillment.enqueue(request_id, call.deadline)
+        return _wait_for_end(outcome, preference, call, services)
     except Unavailable as error:
         # The client can send this key again to learn the outcome, even if it was chosen here.
         error.details["idempotencyKey"] = key
         raise
 
 
-def _reserved(order: requests.GenerationOrder, key: str, is_async: bool, call: Call, services: Services) -> Outcome:
-    """The reservation, or what became of the key's first request if it did not end without an image."""
+def _reserve(order: requests.GenerationOrder, key: str, is_async: bool, call: Call, services: Services) -> Outcome:
+    """The reservation, or the key's first request if it is pending or completed. Raises how it ended otherwise."""
     image_deadline = services.fulfillment.image_deadline(call.deadline)
     if image_deadline.passed:
         raise Unavailable("The request took too long to arrive or to be checked. Nothing was bought. Try again.")
-    # `price` may be an error. Only a new purchase raises it: a replay needs no price.
-    price = _price(order, image_deadline, services)
+    # Only a new purchase raises the error: a replay needs no price.
+    price_or_error = _price(order, image_deadline, services)
     signup_credits = _signup_credits(order.user_id, call, services)
-    outcome = services.ledger.reserve(_purchase(order), key, price, signup_credits, image_deadline, is_async)
-    if isinstance(outcome, Refunded):
-        raise GenerationFailed(outcome.cost_credits, outcome.request_id, outcome.failure, is_replay=True)
+    outcome = services.ledger.reserve(_purchase(order), key, price_or_error, signup_credits, image_deadline, is_async)
+    if isinstance(outcome, Failed):
+        raise failed(outcome.cost_credits, outcome.request_id, outcome.failure, is_replay=True)
     if isinstance(outcome, Canceled):
         raise GenerationCanceled(outcome.cost_credits, outcome.request_id, is_replay=True)
     return outcome
 
 
-def _sold(order: requests.GenerationOrder, outcome: Outcome, call: Call, services: Services) -> Ok:
+def _fulfill_now(order: requests.GenerationOrder, outcome: Outcome, call: Call, services: Services) -> Ok:
     if isinstance(outcome, Reservation):
-        return Ok(_bought(outcome, services.fulfillment.fulfill(_purchase(order), outcome, call.deadline)))
+        return Ok(_purchase_reply(outcome, services.fulfillment.fulfill(_purchase(order), outcome, call.deadline)))
     assert isinstance(outcome, Completed), "a synchronous purchase never meets a pending one"
-    return Ok(_bought(outcome, outcome.image_url), is_replay=True)
+    return Ok(_purchase_reply(outcome, outcome.image_url), is_replay=True)
 
 
-def _awaited(outcome: Outcome, wish: Patience, call: Call, services: Services) -> Ok | Accepted:
+def _wait_for_end(outcome: Outcome, preference: WaitPreference, call: Call, services: Services) -> Ok | Accepted:
     """The end of an asynchronous purchase if it comes in time, otherwise 202."""
     assert isinstance(outcome, Reservation | Underway | Completed), "every other outcome was raised"
     is_replay = not isinstance(outcome, Reservation)
     if isinstance(outcome, Completed):
-        return Ok(_bought(outcome, outcome.image_url), is_replay, wish.applied)
+        return Ok(_purchase_reply(outcome, outcome.image_url), is_replay, preference.applied)
     found = None
     # The credits are reserved: if nobody can tell how it goes on, the answer is still 202.
     with suppress(Unavailable):
-        found = services.history.ended(outcome.request_id, wish.seconds, call.deadline.earlier(ANSWER_SECONDS))
+        found = services.history.ended(outcome.request_id, preference.seconds, call.deadline.earlier(ANSWER_SECONDS))
     if found is None:
         reply = replies.PendingReply(
             generation_request_id=outcome.request_id,
@@ -125,15 +120,16 @@ def _awaited(outcome: Outcome, wish: Patience, call: Call, services: Services) -
             current_credits=outcome.balance_after_credits,
         )
         location = f"getGenerationRequest?{urlencode({'generationRequestId': outcome.request_id})}"
-        return Accepted(reply, location, wish.applied, RETRY_SECONDS, is_replay)
+        return Accepted(reply, location, preference.applied, RETRY_SECONDS, is_replay)
     if found.status == FAILED:
-        raise GenerationFailed(outcome.cost_credits, outcome.request_id, found.failure or PROVIDER_FAILED)
+        failure = found.failure or GENERATION_FAILED
+        raise failed(outcome.cost_credits, outcome.request_id, failure, is_replay=is_replay)
     if found.status == CANCELED:
-        raise GenerationCanceled(outcome.cost_credits, outcome.request_id)
-    return Ok(_bought(outcome, found.image_url or ""), is_replay, wish.applied)
+        raise GenerationCanceled(outcome.cost_credits, outcome.request_id, is_replay=is_replay)
+    return Ok(_purchase_reply(outcome, found.image_url or ""), is_replay, preference.applied)
 
 
-def _bought(outcome: Reservation | Completed | Underway, image_url: str) -> replies.GenerationReply:
+def _purchase_reply(outcome: Reservation | Completed | Underway, image_url: str) -> replies.GenerationReply:
     return replies.GenerationReply(
         generation_request_id=outcome.request_id,
         deducted_credits=outcome.cost_credits,
@@ -147,11 +143,11 @@ def cancel_generation_request(order: requests.CancelOrder, call: Call, services:
     logs.carry(generationRequestId=order.generation_request_id)
     found = services.history.generation(order.generation_request_id, call.deadline)
     call.caller.must_act_for(found.user_id)
-    canceled = services.ledger.cancel(found.generation_request_id, found.user_id, call.deadline)
+    balance_credits = services.ledger.cancel(found.generation_request_id, found.user_id, call.deadline)
     reply = replies.CancellationReply(
         generation_request_id=found.generation_request_id,
         refunded_credits=found.cost,
-        current_credits=canceled.balance_after_credits,
+        current_credits=balance_credits,
     )
     return Ok(reply)
 
@@ -273,10 +269,12 @@ def release_expired_reservations(services: Services) -> None:
     Raises:
         Unavailable: Firestore did not answer; the scheduler tries again.
     """
-    services.ledger.release_expired()
-    services.fulfillment.enqueue_waiting()
-    services.fulfillment.pictures.delete_leftovers()
-    services.deliveries.enqueue_due()
+    # Runs the last one first, and each of them also if one before it failed.
+    with ExitStack() as steps:
+        steps.callback(services.fulfillment.pictures.delete_leftovers)
+        steps.callback(services.deliveries.enqueue_due)
+        steps.callback(services.fulfillment.enqueue_waiting)
+        steps.callback(services.ledger.release_expired)
 
 
 def make_scheduled_report(schedule_time: datetime, services: Services) -> None:

@@ -115,7 +115,11 @@ class Endpoint:
                 return
             logs.carry(**{field: found})
             with _failing_as(TaskFailed, "task failed"):
-                run(found, self.services)
+                try:
+                    run(found, self.services)
+                except BrokenDocument as error:
+                    # No retry mends it.
+                    logs.error("broken document", **error.log_fields)
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
         return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
@@ -132,10 +136,10 @@ class Endpoint:
             order = parse(operation.input, sent, self._options(operation, call))
             return _rendered(operation.handle(order, call, self.services), request)
         except ApiError as error:
-            return error_response(_logged(error, error))
+            return error_response(_log(error, error))
         # The boundary: unexpected errors are logged once, here. The client gets a generic message.
         except Exception as error:  # noqa: BLE001
-            return error_response(_logged(Internal(places=logs.places(error)), error))
+            return error_response(_log(Internal(places=logs.places(error)), error))
 
     def _caller(self, request: Request, operation: Operation, deadline: Deadline) -> Caller:
         if operation.access is Access.PUBLIC:
@@ -166,7 +170,8 @@ def _failing_as(failure: type[Exception], event: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001
-        logs.error(event, **_cause_fields(error), places=logs.places(error))
+        broken = error.log_fields if isinstance(error, BrokenDocument) else {}
+        logs.error(event, **_cause_fields(error), **broken, places=logs.places(error))
         raise failure(type(error).__name__) from None
 
 
@@ -214,7 +219,7 @@ def _for_user(operation: Operation, sent: Mapping[str, Any], caller: Caller) -> 
     return sent
 
 
-def _logged(error: ApiError, origin: Exception) -> ApiError:
+def _log(error: ApiError, origin: Exception) -> ApiError:
     """Logs what an operator has to know. Not the message of a library's exception, which may quote the prompt."""
     if isinstance(error, Internal):
         error_id = uuid.uuid4().hex
@@ -223,8 +228,7 @@ def _logged(error: ApiError, origin: Exception) -> ApiError:
         return error.with_error_id(error_id)
     if error.http_status >= 500:
         causes = [type(each).__name__ for each in logs.chain(error)][1:]
-        facts = {"status": error.status, "reason": error.reason, "why": error.why}
-        logs.warn("request failed", **facts, **_cause_fields(origin), causes=causes)
+        logs.warn("request failed", status=error.status, reason=error.reason, **_cause_fields(origin), causes=causes)
     if isinstance(error, Unauthenticated):
         logs.info("token refused", why=error.why)
     return error

@@ -269,7 +269,7 @@ def generation(document: Document) -> Generation:
         cost=cost(document),
         status=ended,
         image_url=image_url(document) if ended == COMPLETED else None,
-        failure=_text(data.get("failure")) if ended == FAILED else None,
+        failure=failure(document) if ended == FAILED else None,
         created_at=created_at,
         updated_at=updated_at,
     )

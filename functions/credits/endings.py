@@ -11,7 +11,7 @@ from typing import Any
 from credits import documents, movements
 from credits.documents import ACCOUNT_DELETED, CANCELED, COMPLETED, FAILED, PENDING, PICTURE_TO_DELETE, REFUND
 from credits.reservations import Reservation
-from errors import GenerationCanceled, GenerationFailed, UserNotFound
+from errors import ApiError, GenerationCanceled, GenerationFailed, UserNotFound
 from events import Event, Outbox
 from store import COMMIT_TIME, REMOVED, Answer, Commit, Document, Write, document_id
 
@@ -24,7 +24,7 @@ class ClaimLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class CompletionPlan:
     """Gives a request the image of this run."""
 
     reservation: Reservation
@@ -37,7 +37,7 @@ class Completion:
         request, reservation = read[self.reservation.document.path], self.reservation
         status = documents.status(request)
         if status == FAILED:
-            raise GenerationFailed(reservation.cost_credits, request.id, documents.failure(request))
+            raise failed(reservation.cost_credits, request.id, documents.failure(request))
         if status == CANCELED:
             raise GenerationCanceled(reservation.cost_credits, request.id)
         if documents.run_id(request) != reservation.attempt_id:
@@ -67,7 +67,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class RefundPlan:
     """Gives a request's credits back, once: it failed, or with `failure` None, somebody canceled it.
 
     `is_due` says whether the pending request may be ended by this plan.
@@ -125,6 +125,13 @@ class Return:
         event = _event(request, status, **reason)
         writes = [*_end(request, self.user_id, fields), *giving_back, *self.outbox.writes(event)]
         return Commit(writes, lambda versions: Ending(status, failure, balance_after_credits, event))
+
+
+def failed(cost_credits: int, request_id: str, failure: str, *, is_replay: bool = False) -> ApiError:
+    """The error for a request that ended as failed: GenerationFailed, or UserNotFound if no account got a refund."""
+    if failure == ACCOUNT_DELETED:
+        return UserNotFound()
+    return GenerationFailed(cost_credits, request_id, failure, is_replay=is_replay)
 
 
 def is_run_of(reservation: Reservation) -> Callable[[Document], bool]:

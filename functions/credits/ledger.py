@@ -14,7 +14,7 @@ from typing import Any
 import logs
 from credits import documents, keys
 from credits.documents import ACCOUNT_DELETED, LEASE_EXPIRED, PENDING
-from credits.endings import ClaimLost, Completion, Ending, Return, is_run_of
+from credits.endings import ClaimLost, CompletionPlan, Ending, RefundPlan, is_run_of
 from credits.reservations import Outcome, Purchase, Reservation, ReservationPlan
 from errors import ApiError, GenerationCanceled, GenerationEnded, Internal, UserNotFound
 from events import Outbox, Silent
@@ -32,14 +32,6 @@ class Release:
 
     refunded: int
     skipped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancellation:
-    """A canceled request and the balance right after its refund; `is_replay` if an earlier call canceled it."""
-
-    balance_after_credits: int
-    is_replay: bool
 
 
 class Ledger:
@@ -70,7 +62,7 @@ class Ledger:
         self,
         purchase: Purchase,
         idempotency_key: str,
-        price: int | ApiError,
+        price_or_error: int | ApiError,
         signup_credits: int = 0,
         deadline: Deadline = NO_DEADLINE,
         is_async: bool = False,
@@ -80,7 +72,7 @@ class Ledger:
         Args:
             purchase: what to buy.
             idempotency_key: the user's key; the same key never buys twice.
-            price: the price in credits, or the error if there is none; a replay ignores it.
+            price_or_error: the price in credits, or the error if there is none; a replay ignores it.
             signup_credits: if above 0, the same commit opens a new user's account with them.
             deadline: gives up then.
             is_async: leaves the image to a worker, which claims the request.
@@ -91,12 +83,12 @@ class Ledger:
             IdempotencyMismatch: the key's first request was different.
             BrokenDocument: the balance is not an integer of at least 0.
             Unavailable: the outcome is not known; credits that were taken go back when the lease ends.
-            ApiError: `price`, if it is an error.
+            ApiError: `price_or_error`, if it is an error.
         """
         plan = ReservationPlan(
             purchase=purchase,
             request_id=keys.id_for_key(purchase.user_id, idempotency_key),
-            price=price,
+            price_or_error=price_or_error,
             signup_credits=signup_credits,
             attempt_id=self._new_id(),
             lease=self._lease,
@@ -112,11 +104,11 @@ class Ledger:
         """Ends a reservation with its image, in one round trip if nobody else ended it.
 
         Raises:
-            GenerationFailed, GenerationCanceled, ClaimLost: somebody else ended the request or runs it now; the image
-                must not be given.
+            GenerationFailed, GenerationCanceled, ClaimLost, UserNotFound: somebody else ended the request or runs it
+                now; the image must not be given.
             Unavailable: the outcome is not known; if it was not applied, the sweep refunds later.
         """
-        plan = Completion(reservation, image_url, self._outbox, self._keeps_pictures)
+        plan = CompletionPlan(reservation, image_url, self._outbox, self._keeps_pictures)
         path = reservation.document.path
         event = self._store.transact([path], plan.decide, deadline, known={path: reservation.document})
         self._outbox.send(event)
@@ -150,11 +142,13 @@ class Ledger:
             raise ClaimLost
         if ending.status == documents.CANCELED:
             raise GenerationCanceled(reservation.cost_credits, request_id)
-        if ending.is_new and ending.failure == ACCOUNT_DELETED:
+        if ending.failure == ACCOUNT_DELETED:
             raise UserNotFound()
 
-    def cancel(self, request_id: str, user_id: str, deadline: Deadline = NO_DEADLINE) -> Cancellation:
+    def cancel(self, request_id: str, user_id: str, deadline: Deadline = NO_DEADLINE) -> int:
         """Gives the credits of a pending request back now; whoever runs it gets nothing for it.
+
+        Returns the balance in credits right after the refund, also if an earlier call canceled it.
 
         Raises:
             GenerationEnded: it completed or failed first.
@@ -164,9 +158,12 @@ class Ledger:
         """
         ending = self._return(request_id, user_id, None, lambda request: True, self._keeps_pictures, deadline)
         assert ending is not None, "a pending request can always be canceled"
-        if ending.status != documents.CANCELED or ending.balance_after_credits is None:
+        if ending.status != documents.CANCELED:
             raise GenerationEnded(ending.status, request_id)
-        return Cancellation(ending.balance_after_credits, is_replay=not ending.is_new)
+        if ending.balance_after_credits is None:
+            # The entry of the refund is gone, and with it the account.
+            raise UserNotFound()
+        return ending.balance_after_credits
 
     def release_expired(self) -> Release:
         """Refunds every reservation that is pending past its lease; safe if other sweeps or completions run too.
@@ -197,7 +194,7 @@ class Ledger:
         leaves_picture: bool,
         deadline: Deadline = NO_DEADLINE,
     ) -> Ending | None:
-        plan = Return(request_id, user_id, failure, is_due, leaves_picture, self._outbox)
+        plan = RefundPlan(request_id, user_id, failure, is_due, leaves_picture, self._outbox)
         ending = self._store.transact(plan.paths, plan.decide, deadline, turn=user_id)
         if ending and ending.event:
             self._outbox.send(ending.event)

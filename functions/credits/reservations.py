@@ -65,8 +65,8 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refunded:
-    """An earlier request with the same key that failed, and why; its credits are back."""
+class Failed:
+    """An earlier request with the same key that failed, and why."""
 
     request_id: str
     cost_credits: int
@@ -90,7 +90,7 @@ class Underway:
     balance_after_credits: int
 
 
-Outcome = Reservation | Completed | Refunded | Canceled | Underway
+Outcome = Reservation | Completed | Failed | Canceled | Underway
 Step = Commit[Outcome] | Answer[Outcome] | QueryFirst[Outcome]
 
 
@@ -100,7 +100,7 @@ class ReservationPlan:
 
     purchase: Purchase
     request_id: str
-    price: int | ApiError
+    price_or_error: int | ApiError
     signup_credits: int
     attempt_id: str
     lease: timedelta
@@ -120,9 +120,9 @@ class ReservationPlan:
         if request.data is not None:
             return Answer(self._earlier(request, entry))
         documents.must_not_exist(entry)
-        if isinstance(self.price, ApiError):
-            raise self.price
-        taking = movements.of_request(self.request_id, DEDUCTION, self.price)
+        if isinstance(self.price_or_error, ApiError):
+            raise self.price_or_error
+        taking = movements.of_request(self.request_id, DEDUCTION, self.price_or_error)
         if user.data is not None or not self.signup_credits:
             return self._commit(user, in_flight, request.path, documents.balance(user), [taking])
 
@@ -141,7 +141,7 @@ class ReservationPlan:
         if status == PENDING and is_others and not self.is_async:
             raise IdempotencyInFlight(RETRY_SECONDS)
         if status == FAILED:
-            return Refunded(request.id, cost_credits, documents.failure(request))
+            return Failed(request.id, cost_credits, documents.failure(request))
         if status == CANCELED:
             return Canceled(request.id, cost_credits)
         balance_after_credits = documents.balance_after(entry)

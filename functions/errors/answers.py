@@ -54,8 +54,6 @@ class ApiError(Exception):
     details_type: ClassVar[type[Any]] = NoDetails
     header_names: ClassVar[tuple[str, ...]] = ()
     optional_header_names: ClassVar[tuple[str, ...]] = ()
-    # For the log only.
-    why: str = ""
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -270,9 +268,8 @@ class GenerationFailed(ApiError):
         *,
         retry_after_seconds: int | None = None,
         is_replay: bool = False,
-        why: str = "",
     ) -> None:
-        """`retry_after_seconds` is what a busy provider asks for; `why` is for the log only."""
+        """`retry_after_seconds` is what a busy provider asks for."""
         super().__init__(
             "AI generation failed, credits refunded.",
             failure=failure,
@@ -283,7 +280,6 @@ class GenerationFailed(ApiError):
             self.headers[REPLAYED] = "true"
         if retry_after_seconds is not None:
             self.headers[RETRY_AFTER] = str(retry_after_seconds)
-        self.why = why
 
 
 class Unavailable(ApiError):

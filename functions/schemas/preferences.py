@@ -11,14 +11,14 @@ _SECONDS = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitPreference:
     """How long to wait for the image before the answer is 202, and the words that the client said it with."""
 
     seconds: int
     applied: str
 
 
-def patience(prefer: str | None) -> Patience | None:
+def parse_prefer(prefer: str | None) -> WaitPreference | None:
     """What the header asks for; None if it does not ask for an asynchronous purchase. The first of each name counts."""
     asked: dict[str, str] = {}
     for preference in parse_http_list(prefer or ""):
@@ -29,5 +29,5 @@ def patience(prefer: str | None) -> Patience | None:
     words = ["respond-async"] if is_async else []
     if _SECONDS.fullmatch(wait):
         words.append(f"wait={int(wait)}")
-        return Patience(int(wait), ", ".join(words))
-    return Patience(0, words[0]) if words else None
+        return WaitPreference(int(wait), ", ".join(words))
+    return WaitPreference(0, words[0]) if words else None

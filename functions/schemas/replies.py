@@ -167,8 +167,8 @@ class Generation(Reply):
         None,
         exclude_if=is_none,
         json_schema_extra=never_null,
-        description="Why there is no image: REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT, PROVIDER_FAILED, LEASE_EXPIRED, "
-        "ACCOUNT_DELETED, or in older requests GENERATION_FAILED.",
+        description="Why there is no image: REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT, PROVIDER_FAILED, "
+        "STORAGE_FAILED, LEASE_EXPIRED, ACCOUNT_DELETED, or in older requests GENERATION_FAILED.",
         examples=["PROVIDER_BUSY"],
     )
 

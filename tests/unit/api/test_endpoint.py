@@ -612,6 +612,31 @@ def test_a_task_fails_without_the_words_of_its_cause(
     assert SECRET not in logged + str(caught.value)
 
 
+def test_a_task_that_meets_a_broken_document_names_it_and_ends(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """No retry mends it."""
+
+    def run(found: str, services: Services) -> None:
+        raise BrokenDocument("orders/x1", "cost is odd")
+
+    door.endpoint.run_task(task({"orderId": "x1"}), "orderId", run)
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["message"], logged["document"], logged["problem"]) == ("broken document", "orders/x1", "cost is odd")
+
+
+def test_a_scheduled_run_that_meets_a_broken_document_fails_and_names_it(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it was to do is not done."""
+
+    def run(services: Services) -> None:
+        raise BrokenDocument("orders/x1", "cost is odd")
+
+    with pytest.raises(ScheduledRunFailed):
+        door.endpoint.run_scheduled(http_request("POST"), run)
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["message"], logged["document"]) == ("scheduled run failed", "orders/x1")
+
+
 def test_a_task_says_what_the_operator_can_mend(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
     """As a scheduled run does."""
     door.backend.store.before_rpc = refusing

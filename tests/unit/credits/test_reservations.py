@@ -7,7 +7,7 @@ from grpc import StatusCode
 
 from credits.documents import PROVIDER_FAILED
 from credits.keys import id_for_key
-from credits.reservations import Completed, Refunded, Reservation
+from credits.reservations import Completed, Failed, Reservation
 from errors import (
     BrokenDocument,
     IdempotencyInFlight,
@@ -73,7 +73,7 @@ def test_a_key_replays_how_its_first_request_ended(books: Books, ends: str) -> N
     if ends == "completed":
         assert again == Completed(first.request_id, 3, 7, IMAGE_URL)
     else:
-        assert again == Refunded(first.request_id, 3, PROVIDER_FAILED)
+        assert again == Failed(first.request_id, 3, PROVIDER_FAILED)
     assert books.store.everything() == before
 
 
@@ -306,4 +306,4 @@ def test_a_failed_request_is_replayed_although_its_deduction_is_broken() -> None
     books.ledger.refund(reservation, PROVIDER_FAILED)
     books.change(f"users/ann/transactions/{reservation.request_id}-deduction", balanceAfter=None)
     outcome = books.ledger.reserve(PURCHASE, "k", 3)
-    assert outcome == Refunded(reservation.request_id, 3, PROVIDER_FAILED)
+    assert outcome == Failed(reservation.request_id, 3, PROVIDER_FAILED)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.preferences import Patience, patience
+from schemas.preferences import WaitPreference, parse_prefer
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from schemas.preferences import Patience, patience
 )
 def test_a_client_says_how_long_it_waits(header: str, seconds: int, applied: str) -> None:
     """Names in any case, spaces, parameters and unknown preferences are allowed; the first of each name counts."""
-    assert patience(header) == Patience(seconds, applied)
+    assert parse_prefer(header) == WaitPreference(seconds, applied)
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_client_says_how_long_it_waits(header: str, seconds: int, applied: str
 )
 def test_other_preferences_change_nothing(header: str | None) -> None:
     """What cannot be read is ignored, as the RFC asks."""
-    assert patience(header) is None
+    assert parse_prefer(header) is None

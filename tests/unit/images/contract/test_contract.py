@@ -99,7 +99,7 @@ def test_each_failure_is_refunded(
     assert (backend.balance(), backend.violations()) == (10, [])
     assert failed_purchase(backend).details == error.details
     logged = capsys.readouterr()
-    assert says_nothing(f"{error.why} {logged.out} {logged.err}")
+    assert says_nothing(logged.out + logged.err)
 
 
 def failed_purchase(backend: Backend) -> GenerationFailed:
