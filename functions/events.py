@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from store import Write
+from store import NO_DEADLINE, Deadline, Write
 
 GENERATION_COMPLETED = "generation.completed"
 GENERATION_FAILED = "generation.failed"
@@ -28,8 +28,8 @@ class Outbox(Protocol):
     def writes(self, event: Event) -> Sequence[Write]:
         """What the commit of the event itself must also write, so that the event is not lost; pure."""
 
-    def send(self, event: Event) -> None:
-        """Starts telling, once that commit is applied. Never raises: a sweep finds what was not sent."""
+    def send(self, event: Event, deadline: Deadline = NO_DEADLINE) -> None:
+        """Starts telling, once that commit is applied. Never raises: a sweep finds what was not sent in time."""
 
 
 class Silent:
@@ -38,5 +38,8 @@ class Silent:
     def writes(self, event: Event) -> Sequence[Write]:
         return ()
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event, deadline: Deadline = NO_DEADLINE) -> None:
         pass
+
+
+SILENT = Silent()

@@ -4,7 +4,7 @@ Every answer other than 200 is an ApiError that the handler raises; api/operatio
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path

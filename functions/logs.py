@@ -82,7 +82,7 @@ def _write(severity: str, event: str, fields: Mapping[str, Any]) -> None:
 
     https://cloud.google.com/run/docs/logging#writing_structured_logs
     """
-    # `fields` stand twice: a name keeps its first place and its last value, so they win over carried ones.
+    # `fields` come first for their place in the line, and last so that they win over carried ones.
     named = {"message": event, **fields, "severity": severity, **_CARRIED.get(), **fields}
     entry = {name: value for name, value in named.items() if value not in (None, "", [], {}, ())}
     # A failed log line must not turn a successful commit into an error.

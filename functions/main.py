@@ -15,6 +15,8 @@ import handlers
 import services
 import webhook_handlers
 from api.endpoint import Endpoint
+from fulfillment import REQUEST_ID
+from webhooks.outbox import DELIVERY_ID
 
 SETTINGS = config.load()
 ENDPOINT = Endpoint.build(SETTINGS, services.build(SETTINGS))
@@ -131,8 +133,8 @@ def openapi(request: Request) -> Response:
     return ENDPOINT.serve(request, "openapi")
 
 
-# A claim lasts as long as this function may run, so a second worker starts only when the first has ended. More attempts
-# would not help for longer than that: the sweep asks again.
+# A claim lasts as long as this function may run, so a second worker starts only when the first has ended. Five attempts
+# are enough: after that the sweep enqueues the request again.
 @tasks_fn.on_task_dispatched(
     timeout_sec=SETTINGS.worker_timeout_seconds,
     retry_config=options.RetryConfig(max_attempts=5, min_backoff_seconds=2, max_backoff_seconds=60, max_doublings=4),
@@ -141,7 +143,7 @@ def openapi(request: Request) -> Response:
 )
 def generateImage(request: https_fn.CallableRequest[Any]) -> None:
     """Task queue: makes the image of an asynchronous purchase."""
-    ENDPOINT.run_task(request, "generationRequestId", handlers.generate_image)
+    ENDPOINT.run_task(request, REQUEST_ID, handlers.generate_image)
 
 
 # At 00:20: with the default lease (10 minutes) and a sweep every minute, every request of the week has ended. If one
@@ -184,4 +186,4 @@ def releaseExpiredReservations(event: scheduler_fn.ScheduledEvent) -> None:
 )
 def deliverWebhook(request: https_fn.CallableRequest[Any]) -> None:
     """Task queue: one attempt at a webhook. An exception makes Cloud Tasks try again."""
-    ENDPOINT.run_task(request, "deliveryId", webhook_handlers.deliver_webhook)
+    ENDPOINT.run_task(request, DELIVERY_ID, webhook_handlers.deliver_webhook)

@@ -4,6 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ import store
 from ai_simulator import SimulatedModel
 from config import MAX_THREADS, Settings
 from credits.claims import Claims
+from credits.documents import GENERATION_REQUESTS, WORKER_DUE_AT
 from credits.grants import Grants
 from credits.history import History
 from credits.ledger import Ledger
 from credits.revocations import Revocations
 from events import Outbox
-from fulfillment import Fulfillment
+from fulfillment import REQUEST_ID, Fulfillment
 from handlers import Services
 from identity import Firebase
 from images.catalog import CatalogCache
@@ -24,6 +26,7 @@ from images.keeping import FileStore, Pictures
 from images.model import ImageModel
 from store import RetryPolicy, Store
 from task_queue import CloudTasks, NoQueue, TaskQueue
+from task_sweep import TaskSweep
 from webhooks import Deliveries, Receiver
 from webhooks.documents import EVENTS, REPORTS
 
@@ -37,6 +40,8 @@ STEP_SHARE = 0.25
 SETTLING_SHARE = 0.15
 # The function that makes the images of asynchronous purchases.
 WORKER = "generateImage"
+# How long a worker's task may take to come before a sweep asks for another.
+UNCLAIMED_AFTER = timedelta(seconds=30)
 # The function that sends webhooks, and how long one attempt may run: two steps with Firestore, and the receiver's time.
 SENDER, SENDER_TIMEOUT_SECONDS = "deliverWebhook", 60
 # Each day of requests is one stream of at most two minutes; a report has nine.
@@ -102,9 +107,14 @@ def _fulfillment(
     models: Mapping[str, ImageModel],
     files: FileStore | None,
     queue: TaskQueue,
+    monotonic: Callable[[], float],
 ) -> Fulfillment:
     claims, pictures = Claims(firestore, new_id, settings.worker_timeout_seconds), Pictures(firestore, files)
-    return Fulfillment(ledger, claims, models, pictures, queue, settings.timeout_seconds * SETTLING_SHARE)
+    # A task that was asked for again has as long to come as a worker may run.
+    pause = timedelta(seconds=settings.worker_timeout_seconds)
+    lost = TaskSweep(firestore, queue, GENERATION_REQUESTS, WORKER_DUE_AT, REQUEST_ID, UNCLAIMED_AFTER, pause)
+    settling_seconds = settings.timeout_seconds * SETTLING_SHARE
+    return Fulfillment(ledger, claims, models, pictures, queue, lost, settling_seconds, monotonic)
 
 
 def _queue(settings: Settings, function: str) -> TaskQueue:

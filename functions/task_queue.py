@@ -33,14 +33,14 @@ _ROLES = (
 class TaskQueue(Protocol):
     """The queue of one function."""
 
-    def enqueue(self, data: Mapping[str, str]) -> bool:
-        """Asks for one call of the function with this data. False, and logged, if the queue did not take it."""
+    def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
+        """Asks for one call of the function with this data. False, and logged, if the queue did not take it in time."""
 
 
 class NoQueue:
     """The queue if no Tasks emulator runs: sweeps do the work."""
 
-    def enqueue(self, data: Mapping[str, str]) -> bool:
+    def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
         return False
 
 
@@ -64,8 +64,8 @@ class CloudTasks:
         self._app: firebase_admin.App | None = None
         self._threads = Threads(THREADS, "tasks")
 
-    def enqueue(self, data: Mapping[str, str]) -> bool:
-        """As in TaskQueue, within `max_seconds`. Never raises."""
+    def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
+        """As in TaskQueue, and within `max_seconds`. Never raises."""
         try:
             self._threads.within(min(self._max_seconds, deadline.left_seconds), partial(self._send, data))
         except TookTooLong:

@@ -1,7 +1,8 @@
 """Claims: which worker may run the model for an asynchronous purchase. One at a time, each for a limited time.
 
 A task may be delivered twice, late or never, and a worker may die at any point. So the request itself says who has it:
-`claims` lists the runs, the last of which may end it, and from `claimableAt` on another worker may claim it.
+`claims` lists the runs, the last of which may end it, and from `claimableAt` on another worker may claim it. If it has
+waited for too long since `workerDueAt`, a sweep asks for a worker again (task_sweep.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +11,9 @@ from datetime import datetime, timedelta
 
 import logs
 from credits import documents
-from credits.documents import DEDUCTION, PENDING
+from credits.documents import DEDUCTION, PENDING, WORKER_DUE_AT
 from credits.reservations import Purchase, Reservation
-from store import Answer, Commit, Document, Query, Store, Version, Write
-
-PAGE_SIZE = 100
-# How long a task may take to arrive before a sweep asks for another.
-UNCLAIMED_SECONDS = 30.0
+from store import Answer, Commit, Document, Store, Version, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Claims:
     def __init__(self, store: Store, new_id: Callable[[], str], claim_seconds: float) -> None:
         self._store = store
         self._new_id = new_id
-        self._claim_seconds = claim_seconds
+        self.claim_seconds = claim_seconds
 
     def claim(self, request_id: str) -> Claim | None:
         """The request, for this worker alone. None if another worker has it, it has ended, or it is not asynchronous.
@@ -61,8 +58,8 @@ class Claims:
                 return Answer(self._claim(request, entry, claim_id, request.read_at))
             if not documents.has_come(request, "claimableAt") or documents.has_come(request, "leaseExpiresAt"):
                 return Answer(None)
-            until = request.read_at + timedelta(seconds=self._claim_seconds)
-            fields = {"claims": [*documents.claims(request), claim_id], "claimableAt": until}
+            until = request.read_at + timedelta(seconds=self.claim_seconds)
+            fields = {"claims": [*documents.claims(request), claim_id], "claimableAt": until, WORKER_DUE_AT: until}
 
             def claimed(versions: Mapping[str, Version]) -> Claim:
                 written = replace(request, data={**request.fields, **fields}, version=versions[path])
@@ -73,22 +70,6 @@ class Claims:
         claim = self._store.transact([path, entry_path], plan)
         logs.info("generation claimed" if claim else "claim refused", generationRequestId=request_id, userId=user_id)
         return claim
-
-    def for_each_waiting(self, enqueue: Callable[[str], object]) -> None:
-        """Calls `enqueue` with the id of every request that no worker has, although there was time for one.
-
-        Raises:
-            Unavailable: Firestore did not give the next page in time.
-        """
-        late = self._store.now() - timedelta(seconds=UNCLAIMED_SECONDS)
-        waiting = Query(
-            documents.GENERATION_REQUESTS,
-            where=(("status", "==", PENDING), ("claimableAt", "<=", late)),
-            order_by="claimableAt",
-            limit=PAGE_SIZE,
-        )
-        if found := self._store.for_each(waiting, lambda request: enqueue(request.id)):
-            logs.warn("unclaimed generations enqueued again", count=len(found))
 
     def _claim(self, request: Document, entry: Document, claim_id: str, now: datetime) -> Claim:
         generation = documents.generation(request)
@@ -109,4 +90,4 @@ class Claims:
             generation.prompt,
         )
         lease: datetime = request.fields["leaseExpiresAt"]
-        return Claim(reservation, purchase, min(self._claim_seconds, (lease - now).total_seconds()))
+        return Claim(reservation, purchase, min(self.claim_seconds, (lease - now).total_seconds()))

@@ -29,6 +29,8 @@ REFUSED_CONTENT, PROVIDER_BUSY, TIMED_OUT = "REFUSED_CONTENT", "PROVIDER_BUSY", 
 PROVIDER_FAILED, STORAGE_FAILED = "PROVIDER_FAILED", "STORAGE_FAILED"
 # ... or the ledger ended it. GENERATION_FAILED stands for all of a model's failures in older requests.
 LEASE_EXPIRED, ACCOUNT_DELETED, GENERATION_FAILED = "LEASE_EXPIRED", "ACCOUNT_DELETED", "GENERATION_FAILED"
+# On an asynchronous request: since when it waits for a worker.
+WORKER_DUE_AT = "workerDueAt"
 # On an ended request that may have left a picture which was not sold in the bucket.
 PICTURE_TO_DELETE = "pictureToDelete"
 

@@ -8,12 +8,11 @@ from credits import accounts, documents, movements
 from credits.movements import Movement
 from credits.orders import Order
 from errors import InvalidRequest
-from events import CREDITS_GRANTED, Event, Outbox, Silent
+from events import CREDITS_GRANTED, SILENT, Event, Outbox
 from store import NO_DEADLINE, Answer, Commit, Deadline, Document, QueryFirst, Store
 
 # Most languages read JSON numbers exactly up to here. Refunds may go above it.
 MAX_GRANTED_CREDITS = 2**53 - 1
-SILENT = Silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Grants:
         granted = self._store.transact(paths, plan, deadline, turn=order.user_id)
         if not granted.is_replay:
             logs.info("credits granted", userId=order.user_id, credits=order.credits, grantedBy=order.admin_id)
-            self._outbox.send(_event(order, granted))
+            self._outbox.send(_event(order, granted), deadline)
         return granted
 
     def _opening(

@@ -95,10 +95,10 @@ class History:
 
         Looks again and again, one round trip each; with 0 seconds not at all. The errors are those of `generation`.
         """
-        patience = Deadline(min(deadline.at_seconds, deadline.monotonic() + wait_seconds), deadline.monotonic)
+        end_of_wait = deadline.at_most(wait_seconds)
         pause_seconds = FIRST_PAUSE_SECONDS
-        while not patience.passed:
-            self._sleep(min(pause_seconds, patience.left_seconds))
+        while not end_of_wait.passed:
+            self._sleep(min(pause_seconds, end_of_wait.left_seconds))
             found = self.generation(request_id, deadline)
             if found.status != PENDING:
                 return found

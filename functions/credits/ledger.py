@@ -17,7 +17,7 @@ from credits.documents import ACCOUNT_DELETED, LEASE_EXPIRED, PENDING
 from credits.endings import ClaimLost, CompletionPlan, Ending, RefundPlan, is_run_of
 from credits.reservations import Outcome, Purchase, Reservation, ReservationPlan
 from errors import ApiError, GenerationCanceled, GenerationEnded, Internal, UserNotFound
-from events import Outbox, Silent
+from events import SILENT, Outbox
 from store import NO_DEADLINE, Deadline, Document, Query, Store
 
 RELEASE_PAGE_SIZE = 100
@@ -49,14 +49,14 @@ class Ledger:
         lease_seconds: float,
         max_pending: int,
         keeps_pictures: bool = False,
-        outbox: Outbox | None = None,
+        outbox: Outbox = SILENT,
     ) -> None:
         self._store = store
         self._new_id = new_id
         self._lease = timedelta(seconds=lease_seconds)
         self._max_pending = max_pending
         self._keeps_pictures = keeps_pictures
-        self._outbox = outbox or Silent()
+        self._outbox = outbox
 
     def reserve(
         self,
@@ -111,7 +111,7 @@ class Ledger:
         plan = CompletionPlan(reservation, image_url, self._outbox, self._keeps_pictures)
         path = reservation.document.path
         event = self._store.transact([path], plan.decide, deadline, known={path: reservation.document})
-        self._outbox.send(event)
+        self._outbox.send(event, deadline)
         _log("generation completed", reservation.request_id, reservation.user_id, credits=reservation.cost_credits)
 
     def refund(
@@ -197,7 +197,7 @@ class Ledger:
         plan = RefundPlan(request_id, user_id, failure, is_due, leaves_picture, self._outbox)
         ending = self._store.transact(plan.paths, plan.decide, deadline, turn=user_id)
         if ending and ending.event:
-            self._outbox.send(ending.event)
+            self._outbox.send(ending.event, deadline)
             if ending.failure is None:
                 _log("generation canceled", request_id, user_id)
             else:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from credits import accounts, documents, keys, movements
-from credits.documents import CANCELED, COMPLETED, DEDUCTION, FAILED, PENDING
+from credits.documents import CANCELED, COMPLETED, DEDUCTION, FAILED, PENDING, WORKER_DUE_AT
 from credits.movements import Movement
 from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending
 from store import COMMIT_TIME, Answer, Commit, Document, QueryFirst, Version, Write
@@ -188,7 +188,7 @@ class ReservationPlan:
 
     def _request_fields(self, cost_credits: int, now: datetime) -> dict[str, Any]:
         # A worker may claim it from now on.
-        queued = {"claimableAt": now, "claims": []} if self.is_async else {}
+        queued = {"claimableAt": now, "claims": [], WORKER_DUE_AT: now} if self.is_async else {}
         return {
             "userId": self.purchase.user_id,
             "model": self.purchase.model,

@@ -1,7 +1,7 @@
 """From what a model gives to the URL of a picture, and the end of those pictures that nobody was sold.
 
-A file's name follows from its request, so that any process can delete it. It may do so only once the commit stands that
-ended the request, since until then a completion can still sell the picture; that commit marks the request.
+A file's name follows from its request, so that any process can delete it. It may do so only after the commit that ended
+the request, since until then a completion can still sell the picture; that commit marks the request.
 """
 
 from collections.abc import Mapping

@@ -53,7 +53,7 @@ def post_json(
     seconds = min(deadline.left_seconds, MAX_SECONDS)
     try:
         if seconds:
-            # Given up, it ends as soon as the provider does.
+            # After a time-out the thread goes on until the provider answers.
             return within(seconds, lambda: _asked(open_session, url, payload, deadline, judge))
     except TookTooLong:
         pass

@@ -31,5 +31,9 @@ class Deadline:
         """This deadline, that many seconds sooner."""
         return replace(self, at_seconds=self.at_seconds - seconds)
 
+    def at_most(self, seconds: float) -> "Deadline":
+        """This deadline, or that many seconds from now if that is sooner."""
+        return replace(self, at_seconds=min(self.at_seconds, self.monotonic() + seconds))
+
 
 NO_DEADLINE = Deadline(math.inf)

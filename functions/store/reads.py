@@ -89,10 +89,11 @@ class Reader:
             yield page
             query = replace(query, after=page[-1])
 
-    def for_each(self, query: Query, work: Callable[[Document], T]) -> list[T]:
+    def for_each(self, query: Query, work: Callable[[Document], T], deadline: Deadline = NO_DEADLINE) -> list[T]:
         """Does the work on each of the query's documents, some side by side, and gives what it returned, in order.
 
-        Each page starts after the one before, so a document that the work could not change is not met again.
+        Each page starts after the one before, so a document that the work could not change is not met again. No page
+        begins after the deadline.
         """
         results: list[T] = []
         with ThreadPoolExecutor(WORK_THREADS) as threads:
@@ -100,6 +101,8 @@ class Reader:
                 # A thread starts without the request's context, and so without its trace.
                 runs = [partial(copy_context().run, work, document) for document in page]
                 results += threads.map(lambda run: run(), runs)
+                if deadline.passed:
+                    break
         return results
 
     def fold(

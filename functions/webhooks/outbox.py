@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from events import Event
-from store import COMMIT_TIME, Write
+from store import COMMIT_TIME, NO_DEADLINE, Deadline, Write
 from task_queue import TaskQueue
 from webhooks.documents import PENDING, delivery_path
 
@@ -33,6 +33,6 @@ class StoredOutbox:
         }
         return [Write(delivery_path(event.id), fields, merges=True)]
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event, deadline: Deadline = NO_DEADLINE) -> None:
         """Asks for the first attempt. If the queue does not take it, the sweep asks again."""
-        self._queue.enqueue({DELIVERY_ID: event.id})
+        self._queue.enqueue({DELIVERY_ID: event.id}, deadline)

@@ -23,7 +23,7 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptResult:
     """What became of an attempt, in words: "200", "status 500", "redirect 302", or the type of an exception."""
 
     words: str
@@ -31,10 +31,12 @@ class Answer:
 
 
 # Makes one attempt, at this time by the database's clock.
-Send = Callable[[Receiver, Delivery, datetime], Answer]
+Send = Callable[[Receiver, Delivery, datetime], AttemptResult]
 
 
-def send(receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds: float = TIMEOUT_SECONDS) -> Answer:
+def send(
+    receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds: float = TIMEOUT_SECONDS
+) -> AttemptResult:
     """Posts once, within the time-out from the first lookup to the answer's last header; never raises.
 
     Any 2xx is a success. A redirect is not followed: it could lead anywhere, and the receiver would not know that it
@@ -43,13 +45,13 @@ def send(receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds: 
     try:
         return within(timeout_seconds, lambda: _post(receiver, delivery, at, timeout_seconds))
     except (TookTooLong, requests.Timeout):
-        return Answer(NO_ANSWER)
+        return AttemptResult(NO_ANSWER)
     # The boundary to somebody else's server, and to libraries whose messages quote the URL.
     except Exception as error:  # noqa: BLE001
-        return Answer(type(error).__name__)
+        return AttemptResult(type(error).__name__)
 
 
-def _post(receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds: float) -> Answer:
+def _post(receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds: float) -> AttemptResult:
     body = messages.body(delivery)
     headers = messages.headers(delivery.id, body, at, receiver.secret)
     # A session for each attempt: nothing of one receiver, such as a cookie, reaches another attempt.
@@ -62,5 +64,5 @@ def _post(receiver: Receiver, delivery: Delivery, at: datetime, timeout_seconds:
     ):
         status = answer.status_code
         if 200 <= status < 300:
-            return Answer(str(status), is_success=True)
-        return Answer(f"{'redirect' if answer.is_redirect else 'status'} {status}")
+            return AttemptResult(str(status), is_success=True)
+        return AttemptResult(f"{'redirect' if answer.is_redirect else 'status'} {status}")

@@ -184,7 +184,7 @@ class Tasks:
     around: Interceptor
     waiting: list[str] = field(default_factory=list)
 
-    def enqueue(self, data: Mapping[str, str]) -> bool:
+    def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
         try:
             self.around("Enqueue", lambda: self.waiting.append(data["generationRequestId"]))
         except grpc.RpcError:
@@ -311,7 +311,7 @@ def _end_claims(case: Case) -> None:
     for request in case.project.requests_of(case.user_id):
         if request["status"] == PENDING and "claimableAt" in request:
             ended_at = datetime.now(UTC) - timedelta(hours=1)
-            case.project.change(f"generationRequests/{request['id']}", claimableAt=ended_at)
+            case.project.change(f"generationRequests/{request['id']}", claimableAt=ended_at, workerDueAt=ended_at)
             if request["claims"]:
                 _note(case, "claims ended", request["claims"][-1])
 

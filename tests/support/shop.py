@@ -82,7 +82,7 @@ def delivery(**fields: Any) -> dict[str, Any]:
 
 def reserved(ledger: Ledger, user_id: str, key: str) -> Reservation:
     """A purchase of one credit that is pending under this key."""
-    reservation = ledger.reserve(Purchase(user_id, **ORDER, prompt=None), key, price=1)
+    reservation = ledger.reserve(Purchase(user_id, **ORDER, prompt=None), key, price_or_error=1)
     assert isinstance(reservation, Reservation)
     return reservation
 

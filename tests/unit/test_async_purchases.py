@@ -1,10 +1,12 @@
 """Purchases that outlive their request: ordered, made by a worker, waited for, replayed, canceled."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from grpc import StatusCode
 
 import handlers
 from calls import Accepted, Call, Caller, Ok
@@ -15,37 +17,23 @@ from errors import (
     IdempotencyInFlight,
     InsufficientCredits,
     PermissionDenied,
+    UserNotFound,
 )
 from images.model import ImageOrder, ProviderFailed
 from schemas.requests import CancelOrder, GenerationOrder
-from store import NO_DEADLINE, Deadline
+from store import NO_DEADLINE, Deadline, StoreError
 from tests.support.builders import IMAGE_URL, ORDER, Backend
+from tests.support.queues import ListQueue
 
 ANN = Call(Caller("ann"), NO_DEADLINE)
-
-
-@dataclass
-class Tasks:
-    """A queue that keeps its tasks until they are run; while it is broken, it takes none."""
-
-    waiting: list[Mapping[str, str]] = field(default_factory=list)
-    is_broken: bool = False
-
-    def __call__(self, function: str) -> "Tasks":
-        return self
-
-    def enqueue(self, data: Mapping[str, str]) -> bool:
-        if not self.is_broken:
-            self.waiting.append(data)
-        return not self.is_broken
 
 
 class Async(Backend):
     """A backend whose queue is in the test's hands; its worker runs in place of the time that a client waits."""
 
     def __init__(self, act: Callable[[ImageOrder, Deadline], str] | None = None) -> None:
-        self.tasks = Tasks()
-        super().__init__(act, queue=self.tasks, sleep=self.sleep)
+        self.queue = ListQueue()
+        super().__init__(act, queue=lambda function: self.queue, sleep=self.sleep)
         self.add_user()
         self.works_while_waiting = True
 
@@ -55,8 +43,8 @@ class Async(Backend):
             self.work()
 
     def work(self) -> None:
-        while self.tasks.waiting:
-            handlers.generate_image(self.tasks.waiting.pop()["generationRequestId"], self.services)
+        while self.queue.tasks:
+            handlers.generate_image(self.queue.tasks.pop()["generationRequestId"], self.services)
 
     def order(self, prefer: str | None = "respond-async", key: str = "k1") -> Any:
         order = GenerationOrder.model_validate({**ORDER, "Idempotency-Key": key, "Prefer": prefer})
@@ -86,7 +74,7 @@ def test_an_order_is_accepted_once_the_credits_are_reserved() -> None:
     }
     assert answer.location == f"getGenerationRequest?generationRequestId={request_id}"
     assert (answer.applied, answer.is_replay) == ("respond-async", False)
-    assert backend.tasks.waiting == [{"generationRequestId": request_id}]
+    assert backend.queue.tasks == [{"generationRequestId": request_id}]
 
 
 def test_the_same_key_is_accepted_while_it_runs_and_then_gives_the_image() -> None:
@@ -95,7 +83,7 @@ def test_the_same_key_is_accepted_while_it_runs_and_then_gives_the_image() -> No
     backend.order()
     again = backend.order()
     assert isinstance(again, Accepted)
-    assert (again.is_replay, len(backend.tasks.waiting), backend.balance()) == (True, 1, 9)
+    assert (again.is_replay, len(backend.queue.tasks), backend.balance()) == (True, 1, 9)
     backend.work()
     for prefer in ("respond-async", "wait=5", None):
         ended = backend.order(prefer)
@@ -149,23 +137,153 @@ def test_a_failure_is_refunded_whether_somebody_waits_or_not() -> None:
     assert (backend.balance(), backend.violations()) == (10, [])
 
 
+@pytest.mark.parametrize("prefer", [None, "respond-async"])
+def test_the_log_says_why_there_is_no_image(prefer: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, whether a client waits for it or a worker makes it."""
+    backend = Async(fails)
+    with suppress(GenerationFailed):
+        backend.order(prefer)
+    backend.work()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [failed] = [line for line in lines if line["message"] == "generation failed"]
+    assert (failed["severity"], failed["failure"], failed["why"]) == ("WARNING", "PROVIDER_FAILED", "no picture")
+
+
+def test_who_waits_with_a_known_key_is_told_that_it_is_a_repetition() -> None:
+    """The failure and the cancellation that come while it waits have the header too."""
+    backend = Async(fails)
+    backend.works_while_waiting = False
+    backend.order()
+    backend.works_while_waiting = True
+    with pytest.raises(GenerationFailed) as failed:
+        backend.order("wait=5")
+    assert failed.value.headers["Idempotent-Replayed"] == "true"
+
+    def act(order: ImageOrder, deadline: Deadline) -> str:
+        canceling.cancel(order.request_id)
+        return IMAGE_URL
+
+    canceling = Async(act)
+    canceling.works_while_waiting = False
+    canceling.order()
+    canceling.works_while_waiting = True
+    with pytest.raises(GenerationCanceled) as canceled:
+        canceling.order("wait=5")
+    assert canceled.value.headers["Idempotent-Replayed"] == "true"
+
+
+def test_nobody_is_told_of_a_refund_that_no_account_got() -> None:
+    """The account was deleted while the order waited: 404 for a client that waits and for each later repetition."""
+    backend = Async(fails)
+    backend.works_while_waiting = False
+    backend.order()
+    backend.store.remove("users/ann")
+    backend.works_while_waiting = True
+    for prefer in ("wait=5", "respond-async", None):
+        with pytest.raises(UserNotFound):
+            backend.order(prefer)
+
+
+def test_an_image_that_comes_after_the_account_was_closed_is_not_given() -> None:
+    """The sweep ended the request without a refund while the model ran."""
+
+    def act(order: ImageOrder, deadline: Deadline) -> str:
+        backend.store.remove("users/ann")
+        backend.clock.forward(backend.settings.lease_seconds + 1)
+        handlers.release_expired_reservations(backend.services)
+        return IMAGE_URL
+
+    backend = Async(act)
+    with pytest.raises(UserNotFound):
+        backend.order(None)
+
+
+def test_canceling_again_after_the_account_is_gone_finds_no_user() -> None:
+    """There is no refund left to tell of."""
+    backend = Async()
+    request_id = backend.order().reply.generation_request_id
+    backend.cancel(request_id)
+    for path in [path for path in backend.store.everything() if path.startswith("users/ann")]:
+        backend.store.remove(path)
+    with pytest.raises(UserNotFound):
+        backend.cancel(request_id)
+
+
+def test_the_queue_gets_no_more_time_than_the_answer_has() -> None:
+    """Both for a worker's task and for the webhook of a sale: the purchase's own deadline."""
+    deadlines: list[Deadline] = []
+
+    class Noting(ListQueue):
+        def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
+            deadlines.append(deadline)
+            return super().enqueue(data)
+
+    backend = Backend(
+        queue=lambda function: Noting(),
+        COMPLETION_WEBHOOK_URL="http://127.0.0.1:1/hook",
+        WEBHOOK_SECRET=f"whsec_{'A' * 32}",
+    )
+    backend.add_user()
+    call = Call(Caller("ann"), backend.deadline())
+    for prefer in ("respond-async", None):
+        order = GenerationOrder.model_validate({**ORDER, "Idempotency-Key": str(prefer), "Prefer": prefer})
+        handlers.create_generation_request(order, call, backend.services)
+    assert deadlines == [call.deadline] * 2
+
+
+def test_each_step_of_the_sweep_runs_though_others_fail() -> None:
+    """An index that is missing for one must not keep credits, workers or webhooks back."""
+    backend = Async()
+    backend.order()
+    backend.clock.forward(31)
+    asked: list[str] = []
+
+    def refuse(name: str) -> None:
+        asked.append(name)
+        if name == "RunQuery":
+            raise StoreError(StatusCode.FAILED_PRECONDITION)
+
+    backend.store.before_rpc = refuse
+    with pytest.raises(StoreError):
+        handlers.release_expired_reservations(backend.services)
+    assert asked.count("RunQuery") == 3
+
+
+def test_a_worker_ends_before_the_platform_ends_it() -> None:
+    """A claim that takes long leaves the model less time."""
+    deadlines: list[Deadline] = []
+
+    def act(order: ImageOrder, deadline: Deadline) -> str:
+        deadlines.append(deadline)
+        return IMAGE_URL
+
+    backend = Async(act)
+    backend.order()
+    backend.store.before_rpc = lambda name: backend.stopwatch.forward(5)
+    begun_seconds = backend.stopwatch.seconds
+    backend.work()
+    settling_seconds = backend.services.fulfillment.settling_seconds
+    worker_seconds = backend.settings.worker_timeout_seconds
+    assert deadlines[0].at_seconds == pytest.approx(begun_seconds + worker_seconds - settling_seconds)
+
+
 def test_an_order_needs_its_credits() -> None:
     """Refused as a synchronous purchase is, and nothing is enqueued."""
     backend = Async()
     backend.store.put("sizes/512x512", {"credits": 11})
     with pytest.raises(InsufficientCredits):
         backend.order()
-    assert backend.tasks.waiting == []
+    assert backend.queue.tasks == []
 
 
 def test_an_order_whose_task_is_lost_is_enqueued_again() -> None:
     """The reservation itself remembers what is to do."""
     backend = Async()
-    backend.tasks.is_broken = True
+    backend.queue.takes = False
     assert isinstance(backend.order(), Accepted)
-    backend.tasks.is_broken = False
+    backend.queue.takes = True
     handlers.release_expired_reservations(backend.services)
-    assert backend.tasks.waiting == []
+    assert backend.queue.tasks == []
     backend.clock.forward(31)
     handlers.release_expired_reservations(backend.services)
     backend.work()
@@ -185,7 +303,7 @@ def test_a_task_that_comes_twice_or_too_late_runs_no_model() -> None:
 
     backend = Async(act)
     backend.order()
-    [task] = backend.tasks.waiting
+    [task] = backend.queue.tasks
     for _ in range(3):
         handlers.generate_image(task["generationRequestId"], backend.services)
     handlers.generate_image("none", backend.services)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from store import Deadline
 from task_queue import CloudTasks, NoQueue
 from tests.support.raw_server import HEAD, Act, hang_up, raw_server
 from tests.support.servers import wait_until
@@ -189,6 +190,23 @@ def test_a_queue_that_does_not_answer_costs_the_caller_a_limited_time(
         ("task not enqueued", "WARNING", "no answer in time")
     }
     assert len(lines) == 12
+
+
+def test_a_queue_that_does_not_answer_costs_the_caller_no_more_than_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer of a purchase that was sold must leave before the platform cuts it off."""
+    may_answer = Event()
+
+    def wait(connection: socket.socket, request: bytes) -> None:
+        may_answer.wait(60)
+
+    with raw_server(wait) as url:
+        monkeypatch.setenv(HOST, url.removeprefix("http://"))
+        begin = time.monotonic()
+        assert not queue(max_seconds=60).enqueue(DATA, Deadline.after(0.2))
+        assert time.monotonic() - begin < 30
+        may_answer.set()
 
 
 def test_without_a_queue_nothing_is_enqueued() -> None:

@@ -28,7 +28,7 @@ SCENARIO_RPCS = {
     "picture": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Upload", "Commit"],
     "picture, release": [
         *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "Commit", "RunQuery"),
-        *("BatchGetDocuments", "RunQuery"),
+        *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "RunQuery"),
         *("RunQuery", "Delete", "RunQuery"),
     ],
     "order": [

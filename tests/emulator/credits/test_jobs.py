@@ -43,7 +43,7 @@ def buy(base: str, user_id: str, prefer: str, key: str) -> requests.Response:
 def waiting(project: Project, user_id: str) -> Reservation:
     """An order that no worker has claimed."""
     purchase = Purchase(user_id, **ORDER, prompt=None)
-    outcome = assembled(project).ledger.reserve(purchase, uuid.uuid4().hex, price=1, is_async=True)
+    outcome = assembled(project).ledger.reserve(purchase, uuid.uuid4().hex, price_or_error=1, is_async=True)
     assert isinstance(outcome, Reservation)
     return outcome
 
@@ -78,7 +78,7 @@ def test_the_sweep_finds_an_order_whose_task_was_lost(base: str, imported: Proje
     user_id = imported.add_user(10)
     reservation = waiting(imported, user_id)
     path = reservation.document.path
-    imported.change(path, claimableAt=datetime(2020, 1, 1, tzinfo=UTC))
+    imported.change(path, workerDueAt=datetime(2020, 1, 1, tzinfo=UTC))
     assert requests.post(f"{base}/releaseExpiredReservations-0", json={}, timeout=60).status_code == 200
     wait_until(lambda: (imported.get(path) or {})["status"] == "completed", "the image")
     assert audit_of(imported).of_user(user_id).violations == []

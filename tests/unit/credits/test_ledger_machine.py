@@ -4,6 +4,7 @@ All of it against a plain model.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from grpc import StatusCode
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from credits.accounts import open_account
-from credits.claims import UNCLAIMED_SECONDS, Claims
-from credits.documents import PROVIDER_FAILED
+from credits.claims import Claims
+from credits.documents import ACCOUNT_DELETED, GENERATION_REQUESTS, PROVIDER_FAILED, WORKER_DUE_AT
 from credits.endings import ClaimLost
 from credits.grants import Grants
 from credits.ledger import Ledger
 from credits.orders import Order
-from credits.reservations import Canceled, Completed, Purchase, Refunded, Reservation, Underway
+from credits.reservations import Canceled, Completed, Failed, Purchase, Reservation, Underway
 from errors import (
     GenerationCanceled,
     GenerationEnded,
@@ -29,14 +30,17 @@ from errors import (
     InvalidRequest,
     UserNotFound,
 )
+from task_sweep import TaskSweep
 from tests.support.budget import LEDGER_HISTORIES, LEDGER_STEPS
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, Books, counter_ids, failing, quiet
+from tests.support.queues import ListQueue
 
 USERS = ("ann", "bob", "cyd")
 # These users have no account until their first call opens one.
 NEWCOMERS = ("dan", "eve")
 OPENING_CREDITS = 12
 CLAIM_SECONDS = 240.0
+UNCLAIMED_SECONDS = 30.0
 
 everybody = st.sampled_from([*USERS, *NEWCOMERS])
 order_keys = st.sampled_from(["g1", "g2", "g3"])
@@ -56,8 +60,12 @@ class Bought:
     attempt_id: str
     # None for a synchronous purchase.
     claimable_at_seconds: float | None = None
+    # Since when it waits for a worker, as the sweep sees it.
+    worker_due_at_seconds: float = 0.0
     claims: list[str] = field(default_factory=list)
     status: str = "pending"
+    # It failed, and its account was deleted.
+    is_lost: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -175,8 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             self.books.ledger.refund(reservation, PROVIDER_FAILED)
         except UserNotFound:
-            assert bought.status == "pending"
-            assert bought.user_id not in self.balances
+            assert bought.is_lost or (bought.status == "pending" and bought.user_id not in self.balances)
         except GenerationCanceled:
             assert bought.status == "canceled"
         except ClaimLost:
@@ -191,7 +198,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The buyer changes their mind, maybe late, maybe twice."""
         if isinstance(reservation, Reservation):
             self._lose_one_commit(lost)
-            self._cancel(self.books.ledger, reservation, is_lost=lost == "reply lost")
+            self._cancel(self.books.ledger, reservation)
 
     @rule(target=reservations, reservation=reservations, rival=st.sampled_from(["releases", "cancels", "claims"]))
     def finish_while(self, reservation: object, rival: str) -> object:
@@ -219,16 +226,19 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def ask_again(self) -> None:
         """The sweep asks for workers for exactly those that none has had for a while."""
-        asked: list[str] = []
+        queue = ListQueue()
         self.books.store.before_rpc = self.books.store.after_rpc = quiet
-        self.claims.for_each_waiting(asked.append)
+        unclaimed, pause = timedelta(seconds=UNCLAIMED_SECONDS), timedelta(seconds=CLAIM_SECONDS)
+        TaskSweep(self.books.store, queue, GENERATION_REQUESTS, WORKER_DUE_AT, "requestId", unclaimed, pause).run()
         late = self.elapsed_seconds - UNCLAIMED_SECONDS
         waiting = [
             request_id
             for request_id, bought in self.requests.items()
-            if bought.status == "pending" and (bought.claimable_at_seconds or 0) < late and bought.is_async
+            if bought.status == "pending" and bought.worker_due_at_seconds < late and bought.is_async
         ]
-        assert sorted(asked) == sorted(waiting)
+        assert sorted(task["requestId"] for task in queue.tasks) == sorted(waiting)
+        for request_id in waiting:
+            self.requests[request_id].worker_due_at_seconds = self.elapsed_seconds + CLAIM_SECONDS
 
     # No sum of these equals a lease, a claim or the time that a task may take, even with the microseconds that the
     # store adds to keep an order.
@@ -345,8 +355,9 @@ class LedgerMachine(RuleBasedStateMachine):
             if isinstance(outcome, Reservation):
                 return self._bought(outcome, user_id, used_key, cost, is_async)
             earlier = self._earlier(user_id, used_key)
-            if isinstance(outcome, Refunded):
+            if isinstance(outcome, Failed):
                 assert earlier.status == "failed"
+                assert earlier.is_lost == (outcome.failure == ACCOUNT_DELETED)
             if isinstance(outcome, Canceled):
                 assert earlier.status == "canceled"
             if isinstance(outcome, Underway):
@@ -364,8 +375,15 @@ class LedgerMachine(RuleBasedStateMachine):
         expires_at_seconds = self.elapsed_seconds + LEASE_SECONDS
         claimable_at_seconds = self.elapsed_seconds if is_async else None
         self.requests[reservation.request_id] = Bought(
-            user_id, cost, balance, expires_at_seconds, reservation.attempt_id, claimable_at_seconds
+            user_id,
+            cost,
+            balance,
+            expires_at_seconds,
+            reservation.attempt_id,
+            claimable_at_seconds,
+            self.elapsed_seconds,
         )
+        self.requests[reservation.request_id].worker_due_at_seconds = self.elapsed_seconds
         self.by_key[user_id, key] = (reservation.request_id, cost)
         return reservation
 
@@ -382,7 +400,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if claim is None:
             return None
         bought.claims.append(claim.reservation.attempt_id)
-        bought.claimable_at_seconds = self.elapsed_seconds + CLAIM_SECONDS
+        bought.claimable_at_seconds = bought.worker_due_at_seconds = self.elapsed_seconds + CLAIM_SECONDS
         return claim.reservation
 
     def _complete(self, reservation: Reservation) -> None:
@@ -390,20 +408,24 @@ class LedgerMachine(RuleBasedStateMachine):
         refused: type[Exception] | None = None
         try:
             self.books.ledger.complete(reservation, IMAGE_URL)
-        except (GenerationFailed, GenerationCanceled, ClaimLost) as error:
+        except (GenerationFailed, GenerationCanceled, ClaimLost, UserNotFound) as error:
             refused = type(error)
         bought = self.requests[reservation.request_id]
-        expected = {"failed": GenerationFailed, "canceled": GenerationCanceled}.get(bought.status)
+        ends: dict[str, type[Exception]] = {
+            "failed": UserNotFound if bought.is_lost else GenerationFailed,
+            "canceled": GenerationCanceled,
+        }
+        expected = ends.get(bought.status)
         if expected is None and bought.run_id != reservation.attempt_id:
             expected = ClaimLost
         assert refused is expected
         if refused is None:
             bought.status = "completed"
 
-    def _cancel(self, ledger: Ledger, reservation: Reservation, is_lost: bool = False) -> None:
+    def _cancel(self, ledger: Ledger, reservation: Reservation) -> None:
         bought = self.requests[reservation.request_id]
         try:
-            canceled = ledger.cancel(reservation.request_id, bought.user_id)
+            ledger.cancel(reservation.request_id, bought.user_id)
         except GenerationEnded:
             assert bought.status in ("completed", "failed")
         except UserNotFound:
@@ -411,8 +433,6 @@ class LedgerMachine(RuleBasedStateMachine):
             assert bought.user_id not in self.balances
         else:
             assert bought.status in ("pending", "canceled")
-            # A cancellation whose answer was lost is found again.
-            assert canceled.is_replay == (bought.status == "canceled" or is_lost)
             self._ended(bought, "canceled")
 
     def _earlier(self, user_id: str, key: str) -> Bought:
@@ -437,7 +457,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if bought.status == "pending":
             bought.status = status
             # A deleted account loses its credits.
-            if bought.user_id in self.balances:
+            bought.is_lost = bought.user_id not in self.balances
+            if not bought.is_lost:
                 self.balances[bought.user_id] += bought.cost_credits
 
     def _lose_one_commit(self, how: str | None) -> None:

@@ -100,19 +100,19 @@ def test_what_is_not_a_picture_is_refunded_and_not_kept(bucket: Bucket, wrong: s
     assert not is_marked(backend)
 
 
-def test_without_a_bucket_a_file_is_refunded() -> None:
+def test_without_a_bucket_a_file_is_refunded(capsys: pytest.CaptureFixture[str]) -> None:
     """The log tells an operator what to set."""
     failed = refused(opened(None))
     assert failed.details["failure"] == "STORAGE_FAILED"
-    assert "STORAGE_BUCKET" in failed.why
+    assert "STORAGE_BUCKET" in capsys.readouterr().out
 
 
-def test_a_picture_that_cannot_be_kept_is_refunded(bucket: Bucket) -> None:
+def test_a_picture_that_cannot_be_kept_is_refunded(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing was stored, so there is nothing to delete later. Sending the key again gives the same answer."""
     backend = opened(bucket.store("no-such-bucket"))
     failed = refused(backend)
     assert failed.details["failure"] == stored(backend)["failure"] == "STORAGE_FAILED"
-    assert "There is no such bucket." in failed.why
+    assert "There is no such bucket." in capsys.readouterr().out
     assert not is_marked(backend)
     query = GenerationQuery.model_validate({"generationRequestId": failed.details["generationRequestId"]})
     reply = handlers.get_generation_request(query, call(backend), backend.services).reply
@@ -187,7 +187,8 @@ def test_a_sweep_without_a_bucket_marks_nothing() -> None:
     assert {name for query in backend.store.queries for name, *_ in query.where} == {
         "status",
         "leaseExpiresAt",
-        "claimableAt",
+        "workerDueAt",
+        "dueAt",
     }
 
 

@@ -15,9 +15,9 @@ from events import Silent
 from reporting import Reporting
 from reporting.words import NOTHING
 from store import StoreError
+from tests.support.queues import ListQueue
 from tests.unit.reporting.helpers import END, Shop
 from tests.unit.store.helpers import impatient
-from tests.unit.webhooks.helpers import ListQueue
 from webhooks import Deliveries, Receiver
 from webhooks.documents import REPORTS
 

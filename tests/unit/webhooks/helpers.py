@@ -1,7 +1,5 @@
 """A sender's desk: deliveries on an in-process store, a queue that remembers, and a receiver that answers as told."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -9,44 +7,32 @@ from events import CREDITS_GRANTED, Event
 from store import Commit
 from tests.support.builders import Clock, impatient
 from tests.support.memory import MemoryStore
+from tests.support.queues import ListQueue
 from webhooks.deliveries import Deliveries
 from webhooks.documents import EVENTS, REPORTS, Delivery
-from webhooks.sender import Answer, Receiver
+from webhooks.sender import AttemptResult, Receiver
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 URL = "https://receiver.example/s3cret"
 DATA = {"userId": "ann", "credits": 5, "reason": "Order 1", "currentCredits": 15, "transactionId": "g1-grant"}
 EVENT = Event("g1-granted", CREDITS_GRANTED, DATA)
-TAKEN = Answer("200", is_success=True)
-
-
-@dataclass
-class ListQueue:
-    """A queue that remembers what it took; `takes` says whether it takes anything."""
-
-    tasks: list[Mapping[str, str]] = field(default_factory=list)
-    takes: bool = True
-
-    def enqueue(self, data: Mapping[str, str]) -> bool:
-        if self.takes:
-            self.tasks.append(data)
-        return self.takes
+TAKEN = AttemptResult("200", is_success=True)
 
 
 class Desk:
     """One delivery of EVENT is stored. `answers` come one after the other, the last one for ever."""
 
-    def __init__(self, *answers: Answer, secret: str = SECRET) -> None:
+    def __init__(self, *answers: AttemptResult, secret: str = SECRET) -> None:
         self.clock = Clock()
         self.store = MemoryStore(self.clock, impatient())
         self.queue = ListQueue()
-        self.answers: list[Answer] = [*(answers or [TAKEN])]
+        self.answers: list[AttemptResult] = [*(answers or [TAKEN])]
         self.sent: list[tuple[Receiver, Delivery, datetime]] = []
         receivers = {EVENTS: Receiver(URL, secret), REPORTS: Receiver("", secret)}
         self.deliveries = Deliveries(self.store, self.queue, receivers, self.send)
         self.put(EVENT)
 
-    def send(self, receiver: Receiver, delivery: Delivery, at: datetime) -> Answer:
+    def send(self, receiver: Receiver, delivery: Delivery, at: datetime) -> AttemptResult:
         self.sent.append((receiver, delivery, at))
         if len(self.answers) > 1:
             return self.answers.pop(0)

@@ -14,12 +14,12 @@ from tests.support.raw_server import HEAD, Act, Drip, hang_up, raw_server, reset
 from tests.unit.webhooks.helpers import SECRET
 from tests.unit.webhooks.test_messages import DELIVERY
 from webhooks import messages
-from webhooks.sender import Answer, Receiver, send
+from webhooks.sender import AttemptResult, Receiver, send
 
 SHORT_SECONDS = 0.3
 
 
-def answer_of(act: Act, timeout_seconds: float = 5.0) -> Answer:
+def answer_of(act: Act, timeout_seconds: float = 5.0) -> AttemptResult:
     with raw_server(act) as url:
         return send(Receiver(f"{url}/s3cret", SECRET), DELIVERY, datetime.now(UTC), timeout_seconds)
 
@@ -28,7 +28,7 @@ def test_a_receiver_gets_what_it_can_verify(httpserver: HTTPServer) -> None:
     """The whole of it, with the stock library."""
     httpserver.expect_request("/hook", method="POST").respond_with_data("ok")
     answer = send(Receiver(httpserver.url_for("/hook"), SECRET), DELIVERY, datetime.now(UTC))
-    assert answer == Answer("200", is_success=True)
+    assert answer == AttemptResult("200", is_success=True)
     ((request, _),) = httpserver.log
     assert request.get_data() == messages.body(DELIVERY)
     assert Webhook(SECRET).verify(request.get_data(), dict(request.headers))["type"] == DELIVERY.type
@@ -38,23 +38,25 @@ def test_a_receiver_gets_what_it_can_verify(httpserver: HTTPServer) -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "expected"),
     [
-        (200, {}, Answer("200", is_success=True)),
-        (202, {}, Answer("202", is_success=True)),
-        (204, {}, Answer("204", is_success=True)),
-        (299, {}, Answer("299", is_success=True)),
-        (301, {"Location": "/"}, Answer("redirect 301")),
-        (302, {"Location": "/"}, Answer("redirect 302")),
-        (308, {"Location": "/"}, Answer("redirect 308")),
-        (304, {}, Answer("status 304")),
-        (400, {}, Answer("status 400")),
-        (404, {}, Answer("status 404")),
-        (410, {}, Answer("status 410")),
-        (429, {"Retry-After": "3600"}, Answer("status 429")),
-        (500, {}, Answer("status 500")),
-        (503, {"Retry-After": "3600"}, Answer("status 503")),
+        (200, {}, AttemptResult("200", is_success=True)),
+        (202, {}, AttemptResult("202", is_success=True)),
+        (204, {}, AttemptResult("204", is_success=True)),
+        (299, {}, AttemptResult("299", is_success=True)),
+        (301, {"Location": "/"}, AttemptResult("redirect 301")),
+        (302, {"Location": "/"}, AttemptResult("redirect 302")),
+        (308, {"Location": "/"}, AttemptResult("redirect 308")),
+        (304, {}, AttemptResult("status 304")),
+        (400, {}, AttemptResult("status 400")),
+        (404, {}, AttemptResult("status 404")),
+        (410, {}, AttemptResult("status 410")),
+        (429, {"Retry-After": "3600"}, AttemptResult("status 429")),
+        (500, {}, AttemptResult("status 500")),
+        (503, {"Retry-After": "3600"}, AttemptResult("status 503")),
     ],
 )
-def test_only_2xx_is_success(httpserver: HTTPServer, status: int, headers: Mapping[str, str], expected: Answer) -> None:
+def test_only_2xx_is_success(
+    httpserver: HTTPServer, status: int, headers: Mapping[str, str], expected: AttemptResult
+) -> None:
     """A redirect is named and not followed, and nothing is sent twice."""
     httpserver.expect_request("/hook").respond_with_data("", status=status, headers=headers)
     httpserver.expect_request("/").respond_with_data("followed")
@@ -77,7 +79,7 @@ def test_a_broken_connection_is_named_by_its_error(act: Act) -> None:
 def test_a_server_that_drips_is_given_up_in_time(begin: bytes, byte: bytes) -> None:
     """Each byte would start the socket's own time-out again."""
     start = time.monotonic()
-    assert answer_of(Drip(begin, byte), SHORT_SECONDS) == Answer("no answer in time")
+    assert answer_of(Drip(begin, byte), SHORT_SECONDS) == AttemptResult("no answer in time")
     assert time.monotonic() - start < SHORT_SECONDS + 2
 
 
@@ -89,13 +91,13 @@ def hang(connection: socket.socket, request: bytes) -> None:
 def test_a_server_that_hangs_is_given_up_in_time() -> None:
     """It has taken the request."""
     start = time.monotonic()
-    assert answer_of(hang, SHORT_SECONDS) == Answer("no answer in time")
+    assert answer_of(hang, SHORT_SECONDS) == AttemptResult("no answer in time")
     assert time.monotonic() - start < SHORT_SECONDS + 2
 
 
 def test_the_body_of_the_answer_is_not_read() -> None:
     """However long it drips: the status says all."""
-    assert answer_of(Drip(HEAD + b"\r\n", b"x")) == Answer("200", is_success=True)
+    assert answer_of(Drip(HEAD + b"\r\n", b"x")) == AttemptResult("200", is_success=True)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_an_address_that_cannot_be_reached_fails_softly(url: str, capfd: pytest.
 def test_what_cannot_be_sent_is_an_answer_too() -> None:
     """A value that is not JSON would otherwise end the attempt without a record."""
     odd = replace(DELIVERY, data={"x": object()})
-    assert send(Receiver("http://127.0.0.1:9", SECRET), odd, datetime.now(UTC)) == Answer("TypeError")
+    assert send(Receiver("http://127.0.0.1:9", SECRET), odd, datetime.now(UTC)) == AttemptResult("TypeError")
 
 
 def test_neither_address_nor_secret_is_shown() -> None:

@@ -17,12 +17,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from errors import Unavailable
 from events import CREDITS_GRANTED, Event
-from store import Commit, Document, RetryPolicy, Write
+from store import NO_DEADLINE, Commit, Deadline, Document, RetryPolicy, Write
 from tests.support.memory import MemoryStore
 from tests.unit.webhooks.helpers import SECRET
 from webhooks.deliveries import Deliveries
 from webhooks.documents import EVENTS, Delivery
-from webhooks.sender import Answer, Receiver, send
+from webhooks.sender import AttemptResult, Receiver, send
 
 COUNT = 1_000 if os.environ.get("THOROUGH") == "1" else 100
 TIMEOUT_SECONDS = 0.5
@@ -104,7 +104,7 @@ class RetryingQueue:
         self.waiting: list[str] = []
         self.guard = threading.Lock()
 
-    def enqueue(self, data: Mapping[str, str]) -> bool:
+    def enqueue(self, data: Mapping[str, str], deadline: Deadline = NO_DEADLINE) -> bool:
         with self.guard:
             drawn = self.chance.random()
             self.waiting += [] if drawn < LOST_SHARE else [data["deliveryId"]] * (2 if drawn > 1 - LOST_SHARE else 1)
@@ -138,7 +138,7 @@ def test_a_storm_loses_no_delivery() -> None:
     server, queue = Receiving(), RetryingQueue()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def attempt(receiver: Receiver, delivery: Delivery, at: datetime) -> Answer:
+    def attempt(receiver: Receiver, delivery: Delivery, at: datetime) -> AttemptResult:
         # A time ahead, which finds lost tasks, is not the receiver's.
         return send(receiver, delivery, at - ahead, TIMEOUT_SECONDS)
 
