@@ -72,4 +72,8 @@ class Png:
     draw: Callable[[], bytes]
 
 
+class TryAgain(Exception):
+    """A task is to be tried again. What happened is logged already."""
+
+
 HandlerResult = Ok | Accepted | Text | Png

@@ -2,17 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from calls import Call, Ok
+from calls import Call, Ok, TryAgain
 from schemas import replies, requests
 from schemas.fields import page_token
+from webhooks import NotTaken
 
 if TYPE_CHECKING:
     from handlers import Services
 
 
 def deliver_webhook(delivery_id: str, services: "Services") -> None:
-    """Sends a delivery once, unless it has ended. Raises Unavailable if it is to be tried again."""
-    services.deliveries.attempt(delivery_id)
+    """Sends a delivery once, unless it has ended.
+
+    Raises:
+        TryAgain: the receiver did not take it.
+        Unavailable: Firestore did not answer; the queue calls again.
+    """
+    try:
+        services.deliveries.attempt(delivery_id)
+    except NotTaken as error:
+        raise TryAgain from error
 
 
 def list_webhook_deliveries(query: requests.DeliveriesQuery, call: Call, services: "Services") -> Ok:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firebase_functions.https_fn import CallableRequest
+from firebase_functions.https_fn import CallableRequest, FunctionsErrorCode, HttpsError
 from flask import Request, Response, after_this_request
 
 import logs
@@ -17,7 +17,7 @@ from api.body import check_sizes, discard_rest, is_empty, json_object
 from api.firebase_tokens import FirebaseTokens
 from api.operations import FUNCTIONS, Access, Operation
 from api.parsing import field_names, parse
-from calls import Accepted, Call, Caller, HandlerResult, Png, Text
+from calls import Accepted, Call, Caller, HandlerResult, Png, Text, TryAgain
 from config import Settings
 from credits.documents import is_user_id
 from errors import (
@@ -53,8 +53,13 @@ class ScheduledRunFailed(Exception):
     """A scheduled run failed; the log says why."""
 
 
-class TaskFailed(Exception):
-    """A task failed; the log says why."""
+class TaskFailed(HttpsError):
+    """A task failed; the log says why. firebase_functions logs every exception of another type, too."""
+
+    def __init__(self) -> None:
+        # Not UNAVAILABLE: for a 503, Cloud Tasks slows the whole queue down.
+        # https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks#HttpRequest
+        super().__init__(FunctionsErrorCode.INTERNAL, "The task failed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,8 @@ class Endpoint:
                 except BrokenDocument as error:
                     # No retry mends it.
                     logs.error("broken document", **error.log_fields)
+                except TryAgain:
+                    raise TaskFailed from None
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
         return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
@@ -165,14 +172,16 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def _failing_as(failure: type[Exception], event: str) -> Iterator[None]:
+def _failing_as(failure: type[ScheduledRunFailed | TaskFailed], event: str) -> Iterator[None]:
     """The boundary, as in _answer: the libraries would log the exception's own message, so it ends here."""
     try:
         yield
+    except failure:
+        raise
     except Exception as error:  # noqa: BLE001
         broken = error.log_fields if isinstance(error, BrokenDocument) else {}
         logs.error(event, **_cause_fields(error), **broken, places=logs.places(error))
-        raise failure(type(error).__name__) from None
+        raise failure from None
 
 
 def _sent(request: Request, operation: Operation) -> Mapping[str, Any]:

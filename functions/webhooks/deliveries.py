@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import logs
-from errors import DeliveryNotFound, InvalidRequest, Unavailable
+from errors import DeliveryNotFound, InvalidRequest
 from events import Outbox, Silent
 from store import COMMIT_TIME, NO_DEADLINE, REMOVED, Answer, Commit, Deadline, Document, Query, Store, Write, readable
 from task_queue import TaskQueue
@@ -26,6 +26,10 @@ ATTEMPT_DUE_AFTER = timedelta(hours=2)
 GIVE_UP_AFTER = timedelta(days=3)
 KEPT_FOR = timedelta(days=30)
 NO_ADDRESS, NO_SECRET = "no address", "no secret"
+
+
+class NotTaken(Exception):
+    """The receiver did not take a delivery, which is recorded. It is to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Deliveries:
 
         Raises:
             BrokenDocument: a field has a wrong value.
-            Unavailable: the receiver did not take it, or Firestore is away. The queue tries again.
+            NotTaken: the receiver did not take it.
         """
         document = self._store.read_one(delivery_path(delivery_id))
         pending = delivery(document) if document.exists else None
@@ -70,7 +74,7 @@ class Deliveries:
         if status == FAILED:
             logs.error("webhook given up", type=pending.type, answer=result.words, attempts=pending.attempts + 1)
         if status == PENDING:
-            raise Unavailable("The receiver did not take the delivery.")
+            raise NotTaken
 
     def page(
         self, status: str | None, page_size: int, after_id: str | None = None, deadline: Deadline = NO_DEADLINE

@@ -52,7 +52,7 @@ ALLOWED: Mapping[str, Set[str]] = {
     "fulfillment": {"credits", "images", "task_queue", "task_sweep", "store", "errors", "logs"},
     "identity": {"waiting", "store", "errors"},
     "handlers": {"calls", "fulfillment", "identity", *BELOW_HANDLERS},
-    "webhook_handlers": {"calls", "schemas"},
+    "webhook_handlers": {"calls", "schemas", "webhooks"},
     "services": {"handlers", "fulfillment", "identity", "ai_simulator", "config", *BELOW_HANDLERS},
     "api": {"handlers", "webhook_handlers", "calls", "identity", "config", *BELOW_HANDLERS},
     "main": {"webhook_handlers", "api", "services", "handlers", "fulfillment", "webhooks", "config"},

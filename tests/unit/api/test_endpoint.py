@@ -8,6 +8,7 @@ from typing import Any
 
 import flask
 import pytest
+from firebase_functions import tasks_fn
 from firebase_functions.https_fn import CallableRequest
 from flask import Response
 from grpc import StatusCode
@@ -19,7 +20,7 @@ from api.auth import Gate
 from api.endpoint import Endpoint, ScheduledRunFailed, TaskFailed
 from api.operations import ALWAYS, Access, Operation
 from api.parsing import field_names
-from calls import Call, Caller, Ok, Png, Text
+from calls import Call, Caller, Ok, Png, Text, TryAgain
 from errors import BrokenDocument, Unavailable
 from handlers import Services
 from schemas.replies import QuoteReply
@@ -610,6 +611,21 @@ def test_a_task_fails_without_the_words_of_its_cause(
     assert type(error).__name__ in logged
     assert "x1" in logged
     assert SECRET not in logged + str(caught.value)
+
+
+def test_a_task_that_is_to_be_tried_again_logs_nothing_more(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its handler said what happened; the queue gets a 500, for which firebase_functions logs nothing either."""
+
+    def run(found: str, services: Services) -> None:
+        raise TryAgain
+
+    def called(request: Any) -> None:
+        door.endpoint.run_task(request, "orderId", run)
+
+    dispatched: Any = tasks_fn.on_task_dispatched()(called)
+    with flask.Flask(__name__).test_request_context(method="POST", json={"data": {"orderId": "x1"}}):
+        answer = dispatched(flask.request)
+    assert (answer.status_code, capsys.readouterr()) == (500, ("", ""))
 
 
 def test_a_task_that_meets_a_broken_document_names_it_and_ends(door: Door, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,14 +10,14 @@ from grpc import StatusCode
 
 from credits.grants import Grants
 from credits.orders import Order
-from errors import BrokenDocument, DeliveryNotFound, InvalidRequest, Unavailable
+from errors import BrokenDocument, DeliveryNotFound, InvalidRequest
 from events import Event, Silent
 from store import NO_DEADLINE, Deadline, Opaque, StoreError
 from tests.support.builders import Books, failing
 from tests.support.memory import MemoryStore
 from tests.support.queues import ListQueue
 from tests.unit.webhooks.helpers import DATA, EVENT, SECRET, TAKEN, URL, Desk
-from webhooks.deliveries import Deliveries
+from webhooks.deliveries import Deliveries, NotTaken
 from webhooks.documents import EVENTS, REPORTS, Delivery
 from webhooks.sender import AttemptResult, Receiver
 
@@ -42,7 +42,7 @@ def test_a_failed_attempt_is_recorded_and_tried_again(capsys: pytest.CaptureFixt
     """The error makes the queue try again, and no sweep asks before the queue's longest pause is over."""
     desk = Desk(DOWN, AttemptResult("redirect 302"), TAKEN)
     for attempts, words in ((1, "status 500"), (2, "redirect 302")):
-        with pytest.raises(Unavailable):
+        with pytest.raises(NotTaken):
             desk.deliveries.attempt(EVENT.id)
         stored = desk.stored()
         assert (stored["status"], stored["attempts"], stored["lastAnswer"]) == ("pending", attempts, words)
@@ -58,7 +58,7 @@ def test_it_is_given_up_after_three_days(capsys: pytest.CaptureFixture[str]) -> 
     """Without an error: the queue need not try again."""
     desk = Desk(DOWN)
     desk.clock.forward(3 * DAYS - 1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotTaken):
         desk.deliveries.attempt(EVENT.id)
     desk.clock.forward(2)
     desk.deliveries.attempt(EVENT.id)
@@ -112,7 +112,7 @@ def test_without_address_or_secret_nothing_is_sent(target: str, secret: str, wor
     """The settings changed meanwhile; an event is never sent unsigned."""
     desk = Desk(secret=secret)
     desk.change(target=target)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotTaken):
         desk.deliveries.attempt(EVENT.id)
     assert (desk.sent, desk.stored()["lastAnswer"]) == ([], words)
 
@@ -135,7 +135,7 @@ def test_two_tasks_at_once_leave_it_delivered_if_one_was(mine: AttemptResult, ot
         desk.clock.forward(1)
         try:
             Deliveries(desk.store.beside(), desk.queue, {EVENTS: receiver}, lambda *_: other).attempt(EVENT.id)
-        except Unavailable:
+        except NotTaken:
             assert not other.is_success
         return mine
 
@@ -143,7 +143,7 @@ def test_two_tasks_at_once_leave_it_delivered_if_one_was(mine: AttemptResult, ot
     if mine.is_success or other.is_success:
         deliveries.attempt(EVENT.id)
     else:
-        with pytest.raises(Unavailable):
+        with pytest.raises(NotTaken):
             deliveries.attempt(EVENT.id)
     assert desk.stored()["status"] == ("delivered" if mine.is_success or other.is_success else "pending")
 
@@ -272,7 +272,7 @@ def test_a_resent_delivery_is_not_given_up_at_its_first_failure() -> None:
     desk.clock.forward(4 * DAYS)
     desk.deliveries.attempt(EVENT.id)
     desk.deliveries.send_again(EVENT.id)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotTaken):
         desk.deliveries.attempt(EVENT.id)
 
 

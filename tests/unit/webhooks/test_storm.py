@@ -15,12 +15,11 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from errors import Unavailable
 from events import CREDITS_GRANTED, Event
 from store import NO_DEADLINE, Commit, Deadline, Document, RetryPolicy, Write
 from tests.support.memory import MemoryStore
 from tests.unit.webhooks.helpers import SECRET
-from webhooks.deliveries import Deliveries
+from webhooks.deliveries import Deliveries, NotTaken
 from webhooks.documents import EVENTS, Delivery
 from webhooks.sender import AttemptResult, Receiver, send
 
@@ -116,7 +115,7 @@ class RetryingQueue:
         def call(delivery_id: str) -> None:
             try:
                 deliveries.attempt(delivery_id)
-            except Unavailable:
+            except NotTaken:
                 with self.guard:
                     self.waiting.append(delivery_id)
 
