@@ -613,7 +613,9 @@ def test_a_task_fails_without_the_words_of_its_cause(
     assert SECRET not in logged + str(caught.value)
 
 
-def test_a_task_that_is_to_be_tried_again_logs_nothing_more(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_that_is_to_be_tried_again_logs_nothing_more(
+    door: Door, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """Its handler said what happened; the queue gets a 500, for which firebase_functions logs nothing either."""
 
     def run(found: str, services: Services) -> None:
@@ -625,7 +627,7 @@ def test_a_task_that_is_to_be_tried_again_logs_nothing_more(door: Door, capsys: 
     dispatched: Any = tasks_fn.on_task_dispatched()(called)
     with flask.Flask(__name__).test_request_context(method="POST", json={"data": {"orderId": "x1"}}):
         answer = dispatched(flask.request)
-    assert (answer.status_code, capsys.readouterr()) == (500, ("", ""))
+    assert (answer.status_code, capsys.readouterr(), caplog.records) == (500, ("", ""), [])
 
 
 def test_a_task_that_meets_a_broken_document_names_it_and_ends(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
