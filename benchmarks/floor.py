@@ -238,8 +238,8 @@ class RoundTrips:
         ended.update.fields["imageUrl"].string_value = "https://images.example.com/model-a/1.png"
         ended.update.fields["updatedAt"].timestamp_value.GetCurrentTime()
         ended.update_mask.field_paths.extend(["status", "imageUrl", "updatedAt"])
-        landed = self._write(second, in_flight)
-        landed.update_mask.field_paths.append(lease)
+        cleared = self._write(second, in_flight)
+        cleared.update_mask.field_paths.append(lease)
         self._commit(second, timeout=10, metadata=self._metadata)
 
     def _write(self, request: Any, name: str, version: Any = None, exists: bool | None = None) -> Any:

@@ -15,7 +15,7 @@ WITH_TASKS = ("accepted",)
 def main(name: str, *options: str) -> int:
     with supervising():
         cli = toolchain.prepare(tests=True)
-        env = environment.for_runs()
+        env = environment.clean_env()
         python = str(toolchain.TESTS_VENV / "bin" / "python")
         if name in WITHOUT_EMULATORS:
             return run([python, "-m", f"benchmarks.{name}", *options], env)

@@ -18,7 +18,7 @@ def main() -> int:
         shutil.rmtree(export, ignore_errors=True)
         export.parent.mkdir(exist_ok=True)
         only = ["--project", DEMO_PROJECT, "--only", "auth,firestore", "--export-on-exit", str(export)]
-        if status := run([cli, "emulators:exec", *only, SEED], environment.for_runs()):
+        if status := run([cli, "emulators:exec", *only, SEED], environment.clean_env()):
             return status
         shutil.rmtree(DATA)
         export.rename(DATA)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dev import LOGS, ROOT, Problem, environment, settings, site, supervise
-from dev.locks import Lock
+from dev import LOGS, ROOT, Problem, environment, hosting, settings, supervise
+from dev.file_lock import Lock
 from dev.ports import HOST, free_ports, is_taken, need_free
 from dev.readiness import Readiness
 from dev.settings import REFUSED, SECRETS
@@ -47,7 +47,7 @@ class EmulatorRun:
     settings: dict[str, str]
     data: Path = DATA
     # For the functions alone, not for the CLI.
-    way_out: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -91,7 +91,7 @@ class EmulatorRun:
             # As the CLI tells the functions when it starts them.
             told["STORAGE_EMULATOR_HOST"] = f"http://{self.address('storage')}"
             told["FIREBASE_CONFIG"] = json.dumps({"storageBucket": f"{self.project}.appspot.com"})
-        settings.check(self.settings, {**environment.for_runs(), **self.addresses, **told})
+        settings.check(self.settings, {**environment.clean_env(), **self.addresses, **told})
 
     @contextmanager
     def started(
@@ -120,7 +120,7 @@ class EmulatorRun:
             try:
                 shutil.rmtree(work_dir, ignore_errors=True)
                 work_dir.mkdir(parents=True)
-                lines = settings.written({**self.way_out, **self.settings, "API_BASE_URL": self._api_base_url})
+                lines = settings.written({**self.proxies, **self.settings, "API_BASE_URL": self._api_base_url})
                 (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
                 config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
                 with (
@@ -144,7 +144,7 @@ class EmulatorRun:
                 emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
         urls = [f"http://{self.address(name)}" for name in FOR_PAGES]
-        config["hosting"] = site.for_run(config["hosting"], self.region, urls)
+        config["hosting"] = hosting.for_run(config["hosting"], self.region, urls)
         emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT
         for codebase in config["functions"]:
@@ -213,8 +213,8 @@ def for_start(*optional: str) -> EmulatorRun:
         raise Problem(f"{', '.join(both)}: unset it in the shell; the CLI takes it from functions/.secret.local.")
     values = SECRETS | settings.read(".env", f".env.{DEMO_PROJECT}", ".env.local")
     values |= {name: os.environ[name] for name in values if name in os.environ}
-    ports, way_out = start_ports(*optional) | _other_ports(), environment.way_out()
-    return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, ports, values, way_out=way_out)
+    ports, proxies = start_ports(*optional) | _other_ports(), environment.proxies()
+    return EmulatorRun(f"start-{os.getpid()}", DEMO_PROJECT, ports, values, proxies=proxies)
 
 
 def for_tests() -> EmulatorRun:

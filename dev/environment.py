@@ -16,7 +16,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def for_runs(shell: Mapping[str, str] = os.environ, platform: str = sys.platform) -> dict[str, str]:
+def clean_env(shell: Mapping[str, str] = os.environ, platform: str = sys.platform) -> dict[str, str]:
     """The environment of the emulators, the functions and the tests. Call it after the toolchain is on the PATH.
 
     It has no proxy: the CLI would use one even for this machine, and ignore NO_PROXY.
@@ -31,7 +31,7 @@ def for_runs(shell: Mapping[str, str] = os.environ, platform: str = sys.platform
     return kept | settled
 
 
-def way_out(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
+def proxies(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The user's proxies, for calls to other machines."""
     found = {name: value for name in PROXIES if (value := shell.get(name.lower()) or shell.get(name))}
     without = _without_proxy(shell)
@@ -42,7 +42,7 @@ def way_out(shell: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def hides_this_machine(shell: Mapping[str, str]) -> bool:
     """Whether the shell's proxies keep a program that uses them from reaching this machine's servers."""
-    return bool(way_out(shell)) and LOCAL_HOSTS[0] not in _without_proxy(shell)
+    return bool(proxies(shell)) and LOCAL_HOSTS[0] not in _without_proxy(shell)
 
 
 def _without_proxy(shell: Mapping[str, str]) -> list[str]:

@@ -46,7 +46,7 @@ def serve(run: EmulatorRun, cli: str, *, export: bool) -> bool:
     say("Starting the emulators ...")
     options, grace = (["--export-on-exit", str(run.export)], EXPORT_SECONDS) if export else ([], STOP_SECONDS)
     try:
-        with run.started(cli, environment.for_runs(), *options, grace_seconds=grace) as (process, log):
+        with run.started(cli, environment.clean_env(), *options, grace_seconds=grace) as (process, log):
             try:
                 run.wait_until_ready(process, log)
                 say(welcome(run, export=export))

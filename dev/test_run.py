@@ -20,7 +20,7 @@ def main(*arguments: str) -> int:
         with supervising():
             cli = toolchain.prepare(tests=True)
             toolchain.has_site()
-            env = environment.for_runs() | ({"THOROUGH": "1"} if "--thorough" in arguments else {})
+            env = environment.clean_env() | ({"THOROUGH": "1"} if "--thorough" in arguments else {})
             failed = run_all(cli, env, [argument for argument in arguments if argument != "--thorough"])
     except Problem as problem:
         failed = [str(problem)]

@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import FUNCTIONS, LOGS, ROOT, TOOLCHAIN, Problem, environment, site, supervise
-from dev.locks import Lock
+from dev import FUNCTIONS, LOGS, ROOT, TOOLCHAIN, Problem, environment, hosting, supervise
+from dev.file_lock import Lock
 from dev.supervise import say
 
 FIREBASE_TOOLS_VERSION = "15.34.2"
@@ -87,8 +87,8 @@ def need_site() -> None:
         Problem: they cannot be had.
     """
     with _locked():
-        for library in site.LIBRARIES:
-            if not library.is_in(site.VENDOR):
+        for library in hosting.LIBRARIES:
+            if not library.is_in(hosting.VENDOR):
                 _fetch(library)
 
 
@@ -102,7 +102,7 @@ def has_site() -> bool:
     return True
 
 
-def _fetch(library: site.Library) -> None:
+def _fetch(library: hosting.Library) -> None:
     folder = TOOLCHAIN / f"{library.name}.partial"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -110,7 +110,7 @@ def _fetch(library: site.Library) -> None:
     npm = [*_npm(), "pack", "--prefer-offline", f"{library.package}@{library.version}", "--pack-destination"]
     _install(f"{library.package} for the console's page", [*npm, str(folder)], limit_seconds=FETCH_SECONDS)
     [tarball] = folder.glob("*.tgz")
-    library.unpack(tarball, site.VENDOR)
+    library.unpack(tarball, hosting.VENDOR)
     shutil.rmtree(folder)
 
 
@@ -135,8 +135,9 @@ def _venv(venv: Path, lock: Path, what: str, *code: Path) -> None:
     _install(what, [sys.executable, "-m", "venv", str(venv)], pip)
     # Python adds each line of a .pth file to sys.path, after the installed packages. Relative lines, since it reads the
     # file in the shell's encoding, which may not know the letters of this folder's path.
-    [site] = venv.glob("lib/python*/site-packages")
-    (site / "code.pth").write_text("".join(f"{os.path.relpath(folder, site)}\n" for folder in code), encoding="utf-8")
+    [site_packages] = venv.glob("lib/python*/site-packages")
+    lines = "".join(f"{os.path.relpath(folder, site_packages)}\n" for folder in code)
+    (site_packages / "code.pth").write_text(lines, encoding="utf-8")
     stamp.write_text(wanted(), encoding="utf-8")
 
 
@@ -219,7 +220,7 @@ def _download(name: str, cli: str, what: str, limit_seconds: float, always: bool
     say(f"Downloading {what} ...")
     command = [cli, f"setup:emulators:{name}"]
     log = LOGS / f"{name}-download.log"
-    env = environment.for_runs() | environment.way_out()
+    env = environment.clean_env() | environment.proxies()
     if supervise.run(command, env, log, limit_seconds) == 0 and _is_cached(name, cli):
         failed.unlink(missing_ok=True)
         return True
@@ -273,7 +274,9 @@ def _install(what: str, *commands: Sequence[str], limit_seconds: float | None = 
 def _version(program: str | Path, option: str = "--version") -> tuple[int, ...]:
     """The version that a program tells; () if it does not run."""
     try:
-        done = subprocess.run([program, option], env=environment.for_runs(), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [program, option], env=environment.clean_env(), capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return ()
     # Java tells it on the other stream.

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from api.operations import FUNCTIONS
-from dev import site
+from dev import hosting
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = ROOT / "hosting" / "public"
@@ -34,7 +34,7 @@ def test_the_policy_refuses_everything_that_the_page_does_not_need() -> None:
         header["value"]
         for rule in HOSTING["headers"]
         for header in rule["headers"]
-        if header["key"] == site.POLICY and rule["source"] == "**"
+        if header["key"] == hosting.POLICY and rule["source"] == "**"
     ]
     directives = {name: values for name, *values in (each.split() for each in policy.split("; "))}
     assert "unsafe" not in policy
@@ -64,7 +64,7 @@ def test_text_becomes_markup_nowhere() -> None:
 def test_the_pages_load_the_libraries_that_are_fetched() -> None:
     """Each by the folder with its version."""
     used = {path for text in sources("html", "js").values() for path in re.findall(r"vendor/([\w.-]+/[\w.-]+)", text)}
-    fetched = {f"{library.name}/{file}" for library in site.LIBRARIES for file in library.files}
+    fetched = {f"{library.name}/{file}" for library in hosting.LIBRARIES for file in library.files}
     assert used == {file for file in fetched if file.endswith((".js", ".css"))}
 
 

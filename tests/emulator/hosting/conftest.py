@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from dev import site
+from dev import hosting
 from tests.support.browser import CHROMIUM, Visit
 from tests.support.console import Console
 
@@ -14,7 +14,7 @@ from tests.support.console import Console
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
-    if not all(library.is_in(site.VENDOR) for library in site.LIBRARIES):
+    if not all(library.is_in(hosting.VENDOR) for library in hosting.LIBRARIES):
         pytest.skip("the page's libraries are not here")
     with Console.started(tmp_path_factory.mktemp("console") / "data") as started:
         yield started

@@ -14,7 +14,7 @@ COMMANDS = (
     "run-tests.sh",
     "benchmarks/run.sh",
     "dev/make-emulator-data.sh",
-    "dev/lock.sh",
+    "dev/pin-requirements.sh",
     "dev/vendor.sh",
 )
 

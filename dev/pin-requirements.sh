@@ -11,7 +11,7 @@ python3 -m venv "$tools"
 
 compile() {
     "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-        --no-emit-find-links --custom-compile-command dev/lock.sh "$1" --output-file "$2"
+        --no-emit-find-links --custom-compile-command dev/pin-requirements.sh "$1" --output-file "$2"
 }
 compile functions/requirements.in functions/requirements.txt
 compile requirements-dev.in requirements-dev.txt

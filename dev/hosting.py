@@ -50,7 +50,7 @@ class Library:
         digest = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
         if digest != self.sha512:
             raise Problem(
-                f"{self.name} from the npm registry is not the file that dev/site.py names. Nothing was used."
+                f"{self.name} from the npm registry is not the file that dev/hosting.py names. Nothing was used."
             )
         # Hosting serves and deploys no file in a folder whose name begins with a dot.
         partial = vendor / f".{self.name}"

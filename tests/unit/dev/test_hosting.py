@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from dev import ROOT, Problem, site
+from dev import ROOT, Problem, hosting
 
 TOOLS = ROOT / ".toolchain" / "tools-venv" / "bin" / "python"
-SDK = site.Library("sdk", "2.0", "", ("app.js", "auth.js"))
+SDK = hosting.Library("sdk", "2.0", "", ("app.js", "auth.js"))
 
 
 def tarball(folder: Path) -> Path:
     """A package as npm packs it, whose files load one another from the CDN."""
     (folder / "package").mkdir()
     for name in ("app.js", "auth.js", "unused.js"):
-        (folder / "package" / name).write_text(f'import "{site.CDN}app.js";', encoding="utf-8")
+        (folder / "package" / name).write_text(f'import "{hosting.CDN}app.js";', encoding="utf-8")
     with tarfile.open(folder / "sdk.tgz", "w:gz") as archive:
         archive.add(folder / "package", "package")
     return folder / "sdk.tgz"
@@ -40,11 +40,11 @@ def test_the_chosen_files_are_unpacked_and_load_each_other_locally(tmp_path: Pat
     assert [folder.name for folder in vendor.iterdir()] == ["sdk-2.0"]
 
 
-@pytest.mark.skipif(not site.LIBRARIES[0].is_in(site.VENDOR), reason="the page's libraries are not here")
+@pytest.mark.skipif(not hosting.LIBRARIES[0].is_in(hosting.VENDOR), reason="the page's libraries are not here")
 def test_the_libraries_ask_no_other_host_by_themselves() -> None:
     """Neither for their own files nor to find out whether there is a network."""
-    for file in site.LIBRARIES[0].files:
-        text = (site.VENDOR / site.LIBRARIES[0].name / file).read_text(encoding="utf-8")
+    for file in hosting.LIBRARIES[0].files:
+        text = (hosting.VENDOR / hosting.LIBRARIES[0].name / file).read_text(encoding="utf-8")
         assert "gstatic.com" not in text
         assert "cleardot" not in text
 
@@ -78,16 +78,19 @@ def test_without_a_network_one_line_says_that_the_page_is_off(tmp_path: Path) ->
 
 def test_a_run_opens_the_policy_for_its_own_emulators_only() -> None:
     """They may be connected to and show pictures; rewrites lead to the run's region; the rest stays as it is."""
-    policy = {"key": site.POLICY, "value": "default-src 'none'; img-src 'self'; connect-src 'self'; script-src 'self'"}
+    policy = {
+        "key": hosting.POLICY,
+        "value": "default-src 'none'; img-src 'self'; connect-src 'self'; script-src 'self'",
+    }
     other = {"key": "Referrer-Policy", "value": "no-referrer"}
-    hosting = {
+    shipped = {
         "public": "hosting/public",
         "headers": [{"source": "**", "headers": [policy, other]}],
         "rewrites": [{"source": "/api/f", "function": {"functionId": "f"}}, {"source": "/a", "destination": "/b"}],
     }
     urls = "http://127.0.0.1:1 http://127.0.0.1:2"
     opened = f"default-src 'none'; img-src 'self' {urls}; connect-src 'self' {urls}; script-src 'self'"
-    assert site.for_run(hosting, "europe-west1", urls.split()) == {
+    assert hosting.for_run(shipped, "europe-west1", urls.split()) == {
         "public": "hosting/public",
         "headers": [{"source": "**", "headers": [{**policy, "value": opened}, other]}],
         "rewrites": [
