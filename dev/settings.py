@@ -23,6 +23,7 @@ from firebase_functions.params import Param, SecretParam
 print(*(value.name for value in vars(config).values() if isinstance(value, Param | SecretParam)), flush=True)
 config.load()
 """
+MODELS = "import config; print(*(setting.name for setting in config.MODELS.values()))"
 # What config.py says of a setting; the traceback before it helps nobody.
 REFUSED = re.compile(rb"ConfigurationError: ([^\n]*)")
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
@@ -92,8 +93,7 @@ def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
     Raises:
         Problem: names each setting that cannot be used.
     """
-    command = [str(FUNCTIONS / "venv" / "bin" / "python"), "-c", CHECK]
-    done = subprocess.run(command, cwd=FUNCTIONS, env={**env, **settings}, capture_output=True, check=False)
+    done = _in_functions(CHECK, {**env, **settings})
     problems = [*unknown(done.stdout.decode().split())] if done.stdout else []
     if refused := REFUSED.search(done.stderr):
         problems.append(refused[1].decode(errors="replace"))
@@ -103,10 +103,22 @@ def check(settings: Mapping[str, str], env: Mapping[str, str]) -> None:
         raise Problem("\n".join(problems))
 
 
-def needs_storage(settings: Mapping[str, str]) -> bool:
-    """Whether pictures need the Storage emulator: those of simulated models are drawn, and never kept."""
-    models = (settings.get(name, "") for name in ("MODEL_A", "MODEL_B"))
-    return any(":" in model for model in models) and not settings.get("STORAGE_BUCKET")
+def needs_storage(settings: Mapping[str, str], choosers: Sequence[str]) -> bool:
+    """Whether pictures need the Storage emulator: those of simulated models are drawn, and never kept.
+
+    `choosers` are the settings that choose a model.
+    """
+    return any(":" in settings.get(name, "") for name in choosers) and not settings.get("STORAGE_BUCKET")
+
+
+def model_choosers(env: Mapping[str, str]) -> list[str]:
+    """The settings that choose a model, by functions/config.py; none if that cannot be loaded."""
+    return _in_functions(MODELS, env).stdout.decode().split()
+
+
+def _in_functions(code: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[bytes]":
+    command = [str(FUNCTIONS / "venv" / "bin" / "python"), "-c", code]
+    return subprocess.run(command, cwd=FUNCTIONS, env=env, capture_output=True, check=False)
 
 
 def unknown(known: Sequence[str], folder: Path = FUNCTIONS) -> Iterator[str]:

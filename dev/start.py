@@ -10,7 +10,7 @@ from typing import BinaryIO
 from dev import ROOT, Problem, emulators, environment, toolchain
 from dev.emulators import EmulatorRun
 from dev.ports import need_free
-from dev.settings import SECRETS, needs_storage
+from dev.settings import SECRETS, model_choosers, needs_storage
 from dev.supervise import TICK_SECONDS, Process, say, supervising, write
 from dev.sweeps import SWEEP, sweeping
 
@@ -26,7 +26,7 @@ def main(*options: str) -> int:
             # Before the installation, which may take minutes.
             need_free(emulators.start_ports())
             cli = toolchain.prepare()
-            keeps_pictures = needs_storage(emulators.for_start().settings)
+            keeps_pictures = needs_storage(emulators.for_start().settings, model_choosers(environment.clean_env()))
             storage = ["storage"] if keeps_pictures and toolchain.has_storage(cli) else []
             emulators.for_start(*storage).check_settings()
             can_have = {"ui": toolchain.has_ui(cli), "hosting": toolchain.has_site()}

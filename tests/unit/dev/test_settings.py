@@ -167,8 +167,15 @@ def test_bad_settings_are_refused_before_anything_starts() -> None:
         ({"MODEL_A": "gemini:gemini-2.5-flash-image"}, True),
         ({"MODEL_A": "simulated", "MODEL_B": "openai:gpt-image-1", "STORAGE_BUCKET": ""}, True),
         ({"MODEL_A": "gemini:gemini-2.5-flash-image", "STORAGE_BUCKET": "mine"}, False),
+        ({"MODEL_A": "simulated", "MODEL_B": "simulated", "MODEL_C": "openai:gpt-image-2"}, True),
+        ({"MODEL_A": "simulated", "ALLOWED_ORIGINS": "https://shop.example"}, False),
     ],
 )
 def test_the_storage_emulator_is_for_real_models(values: dict[str, str], expected: bool) -> None:
     """Simulated pictures are drawn, and a bucket that is named is used as it is."""
-    assert settings.needs_storage(values) is expected
+    assert settings.needs_storage(values, ["MODEL_A", "MODEL_B", "MODEL_C"]) is expected
+
+
+def test_the_functions_say_which_settings_choose_a_model() -> None:
+    """A third model is a row in functions/config.py, and nothing here."""
+    assert settings.model_choosers({}) == [setting.name for setting in config.MODELS.values()]
