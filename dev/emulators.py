@@ -21,11 +21,11 @@ from dev.supervise import TICK_SECONDS, Process, write
 
 DATA = ROOT / "emulator-data"
 DEMO_PROJECT = "demo-case-study"
-# What the console's page talks to, and with it what every run has.
-FOR_PAGES = ("auth", "functions", "firestore")
-EMULATORS = (*FOR_PAGES, "tasks")
+EMULATORS = ("auth", "functions", "firestore", "tasks")
 # What a run can do without: the Emulator UI, the Storage emulator, and the console's page.
 OPTIONAL = ("ui", "storage", "hosting")
+# What the console's page talks to, and where it finds the pictures of real models.
+FOR_PAGES = ("auth", "functions", "firestore", "storage")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc")
 WEBSOCKET = "Firestore websocket"
@@ -122,7 +122,7 @@ class EmulatorRun:
                 work_dir.mkdir(parents=True)
                 lines = settings.written({**self.proxies, **self.settings, "API_BASE_URL": self._api_base_url})
                 (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
-                config_file.write_text(json.dumps(self._config(work_dir), indent=2), encoding="utf-8")
+                config_file.write_text(json.dumps(self.config(work_dir), indent=2), encoding="utf-8")
                 with (
                     # With tasks in a queue, the CLI goes on for a minute after it has saved the data.
                     supervise.started(
@@ -136,14 +136,15 @@ class EmulatorRun:
                 config_file.unlink(missing_ok=True)
                 shutil.rmtree(work_dir, ignore_errors=True)
 
-    def _config(self, work_dir: Path) -> Any:
+    def config(self, work_dir: Path) -> Any:
+        """The firebase.json of this run, whose settings files are in this folder."""
         config = _firebase_json()
         emulators = config["emulators"]
         for name, port in self.ports.items():
             if name != WEBSOCKET:
                 emulators.setdefault(name, {"host": HOST})["port"] = port
         emulators["ui"]["enabled"] = "ui" in self.ports
-        urls = [f"http://{self.address(name)}" for name in FOR_PAGES]
+        urls = [f"http://{self.address(name)}" for name in FOR_PAGES if name in self.ports]
         config["hosting"] = hosting.for_run(config["hosting"], self.region, urls)
         emulators["firestore"]["websocketPort"] = self.ports[WEBSOCKET]
         emulators["singleProjectMode"] = self.project == DEMO_PROJECT

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dev import ROOT
 
 TOOLS = ROOT / ".toolchain" / "tools-venv" / "bin" / "python"
@@ -33,6 +35,32 @@ def test_the_run_of_the_tests_has_ports_of_its_own_and_tells_them() -> None:
     assert len({*ports.values()}) == len(ports)
     assert not {emulator["port"] for emulator in SHIPPED.values()} & {*ports.values()}
     assert addresses["CLOUD_TASKS_EMULATOR_HOST"] == f"127.0.0.1:{ports['tasks']}"
+
+
+POLICY_OF_A_RUN = """
+import sys
+from dev import ROOT, emulators, hosting
+
+run = emulators.EmulatorRun("start-1", "demo-x", dict(zip(sys.argv[1:], range(1, len(sys.argv)))), {})
+[policy] = [
+    header["value"]
+    for rule in run.config(ROOT / ".emulator" / "start-1")["hosting"]["headers"]
+    for header in rule["headers"]
+    if header["key"] == hosting.POLICY and rule["source"] == "**"
+]
+print(json.dumps(policy.split("; ")))
+"""
+
+
+@pytest.mark.parametrize("optional", [(), ("storage",)])
+def test_the_console_may_show_what_the_runs_emulators_hold(optional: tuple[str, ...]) -> None:
+    """With real models, that is the pictures in the Storage emulator too."""
+    names = ("auth", "functions", "firestore", *optional)
+    policy = printed(POLICY_OF_A_RUN, *names, "Firestore websocket")
+    urls = " ".join(f"http://127.0.0.1:{port}" for port in range(1, len(names) + 1))
+    for directive in ("img-src", "connect-src"):
+        [opened] = [each for each in policy if each.startswith(directive)]
+        assert opened.endswith(f" {urls}"), opened
 
 
 # Like the CLI with tasks in a queue: asked to stop, it saves and then goes on.
