@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,16 +196,15 @@ class EmulatorRun:
         return True
 
 
-def start_ports(*optional: str) -> dict[str, int]:
+def start_ports(*optional: str, is_taken: Callable[[int], bool] = is_taken) -> dict[str, int]:
     """The user's ports, from firebase.json; of what is optional, those that are named.
 
-    The console's page takes any port if its own is in use: on macOS, AirPlay listens on 5000.
+    What is optional takes any port if its own is in use: on macOS, AirPlay listens on 5000.
     """
     emulators = _firebase_json()["emulators"]
     ports = {name: int(emulators[name]["port"]) for name in (*EMULATORS, *optional)}
-    if "hosting" in ports and is_taken(ports["hosting"]):
-        [ports["hosting"]] = free_ports(1)
-    return ports
+    elsewhere = [name for name in optional if is_taken(ports[name])]
+    return ports | dict(zip(elsewhere, free_ports(len(elsewhere)), strict=True))
 
 
 def for_start(*optional: str) -> EmulatorRun:

@@ -28,6 +28,18 @@ def test_a_start_uses_the_ports_of_firebase_json() -> None:
     assert {*ports.values()} == {5001, 8080, 9099, 9499}
 
 
+def test_only_what_a_run_can_do_without_moves_to_another_port() -> None:
+    """The Emulator UI, the Storage emulator and the console; the addresses of the others are in people's programs."""
+    show = "print(json.dumps(emulators.start_ports(*emulators.OPTIONAL, is_taken=lambda port: {taken})))"
+    all_free = printed(f"from dev import emulators; {show.format(taken=False)}")
+    assert all_free == {name: SHIPPED[name]["port"] for name in all_free}
+    all_taken = printed(f"from dev import emulators; {show.format(taken=True)}")
+    assert all_taken.keys() == all_free.keys()
+    moved = {name for name in all_free if all_taken[name] != all_free[name]}
+    assert moved == {"ui", "storage", "hosting"}
+    assert not {*map(all_taken.get, moved)} & {*all_free.values()}
+
+
 def test_the_run_of_the_tests_has_ports_of_its_own_and_tells_them() -> None:
     """None of the user's, so that both can run at once."""
     show = "from dev import emulators; run = emulators.for_tests(); print(json.dumps([run.ports, run.addresses]))"
