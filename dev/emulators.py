@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import psutil
 
 from dev import LOGS, ROOT, Problem, environment, hosting, settings, supervise
 from dev.file_lock import Lock
@@ -29,6 +32,8 @@ FOR_PAGES = ("auth", "functions", "firestore", "storage")
 # What else the CLI listens on. Any port will do, and with free ones two runs never fight.
 OTHERS = ("hub", "logging", "eventarc")
 WEBSOCKET = "Firestore websocket"
+# A run's name ends in the id of its program.
+RUN_FILE = re.compile(r"(?:\.firebase-)?[a-z]+-(\d+)(?:\.json)?")
 READY_SECONDS = 120.0
 DISCOVERY_SECONDS = 60
 TAIL_LINES = 25
@@ -117,6 +122,7 @@ class EmulatorRun:
         }
         with _turn() as turn:
             need_free(self.ports)
+            remove_leftovers()
             try:
                 shutil.rmtree(work_dir, ignore_errors=True)
                 work_dir.mkdir(parents=True)
@@ -194,6 +200,18 @@ class EmulatorRun:
         self.export.rename(self.data)
         shutil.rmtree(replaced)
         return True
+
+
+def remove_leftovers(root: Path = ROOT) -> None:
+    """Removes the files of runs whose program was killed. An export stays: it may be the only copy of the data."""
+    for path in (*root.glob(".firebase-*.json"), *(root / ".emulator").glob("*")):
+        named = RUN_FILE.fullmatch(path.name)
+        if named is None or psutil.pid_exists(int(named[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def start_ports(*optional: str, is_taken: Callable[[int], bool] = is_taken) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The ports of a run of the emulators, and how it ends; in the venv of dev/, which has packages that tests have not."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,23 @@ def test_the_run_of_the_tests_has_ports_of_its_own_and_tells_them() -> None:
     assert len({*ports.values()}) == len(ports)
     assert not {emulator["port"] for emulator in SHIPPED.values()} & {*ports.values()}
     assert addresses["CLOUD_TASKS_EMULATOR_HOST"] == f"127.0.0.1:{ports['tasks']}"
+
+
+def test_only_the_files_of_runs_that_have_ended_are_removed(tmp_path: Path) -> None:
+    """A run that was killed could not remove them. What it had exported stays, and so does what is not a run's."""
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    gone, here = ended.pid, os.getpid()
+    stay = [f".firebase-start-{here}.json", f".emulator/tests-{here}", f".emulator/start-{gone}-export"]
+    stay += [f".emulator/start-{gone}-replaced", ".emulator/export", ".firebase-mine.json"]
+    for name in (*stay, f".firebase-start-{gone}.json", f".emulator/start-{gone}", f".emulator/trial-{gone}"):
+        (tmp_path / name / "file").parent.mkdir(parents=True)
+        (tmp_path / name / "file").touch()
+    (tmp_path / f".firebase-tests-{gone}.json").touch()
+    remove = "from pathlib import Path; from dev import emulators; emulators.remove_leftovers(Path(sys.argv[1]))"
+    printed(f"import sys; {remove}; print(1)", str(tmp_path))
+    assert {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("file")} == {*stay}
+    assert not (tmp_path / f".firebase-tests-{gone}.json").exists()
 
 
 POLICY_OF_A_RUN = """
