@@ -23,17 +23,38 @@ CANDIDATES
     fail "Python 3.11 or newer is needed and none on the PATH runs. Install one from https://www.python.org/downloads/."
 }
 
+has_tools_venv() {
+    cmp -s dev/requirements.txt "$venv/lock" && "$venv/bin/python" -c ''
+}
+
+# For one command at a time: another's venv may be in use as soon as it is there. Who holds the lock is this shell with
+# its open file 9, not the Python that asks for it, so the lock is free once the shell has ended in any way.
 make_tools_venv() {
-    local venv="$1" log=.toolchain/logs/tools-venv.log
+    local log=.toolchain/logs/tools-venv.log
     find_python
-    echo "Installing the tools' Python packages ..."
     mkdir -p .toolchain/logs
-    { "$python" -m venv "$venv.$$" && "$venv.$$/bin/python" -m pip install --disable-pip-version-check --no-user \
-        --root=/ --target= --prefix="$venv.$$" --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 ||
+    exec 9>"$venv.lock"
+    "$python" -c '
+import fcntl
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("Waiting for another command that is installing ...", flush=True)
+    fcntl.flock(9, fcntl.LOCK_EX)
+' || fail "The lock $venv.lock could not be had."
+    has_tools_venv || install_tools_venv
+    exec 9>&-
+}
+
+install_tools_venv() {
+    echo "Installing the tools' Python packages ..."
+    rm -rf "$venv.partial"
+    { "$python" -m venv "$venv.partial" && "$venv.partial/bin/python" -m pip install --disable-pip-version-check \
+        --no-user --root=/ --target= --prefix="$venv.partial" --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 ||
         fail "That did not succeed. Read $log"
-    cp dev/requirements.txt "$venv.$$/lock"
+    cp dev/requirements.txt "$venv.partial/lock"
     rm -rf "$venv"
-    mv "$venv.$$" "$venv"
+    mv "$venv.partial" "$venv"
 }
 
 launch() {
@@ -45,6 +66,6 @@ launch() {
     # The user's own settings of Python must not reach the tools: PYTHONPATH, PYTHONHOME, PYTHONINSPECT ...
     unset "${!PYTHON@}" CDPATH
     export PYTHONUTF8=1
-    { cmp -s dev/requirements.txt "$venv/lock" && "$venv/bin/python" -c ''; } || make_tools_venv "$venv"
+    has_tools_venv || make_tools_venv
     exec "$venv/bin/python" -m "$module" "$@"
 }

@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dev import ROOT
+from tests.support.servers import wait_until
 
 COMMANDS = (
     "start-emulator.sh",
@@ -58,6 +60,50 @@ def test_the_shells_search_path_for_folders_changes_nothing(tmp_path: Path, comm
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     done = ran("bash", f"{ROOT.name}/{command}", cwd=ROOT.parent, CDPATH=str(decoy.parent), PATH=path)
     assert (done.stdout, "WSL" in done.stderr) == ("", True)
+
+
+# Makes a venv once it may go on, and otherwise is the Python that it stands for.
+SLOW_PYTHON = """
+case "$*" in
+*sys.executable*) echo "$0" ;;
+*"-m venv "*)
+    echo made >>made
+    while [ ! -e go_on ]; do sleep 0.02; done
+    mkdir -p "$3/bin" && ln -s "$PWD/bin/python3.13" "$3/bin/python" ;;
+*"-m pip "*) ;;
+*) exec {python} "$@" ;;
+esac
+"""
+
+
+def test_two_first_commands_at_once_make_one_venv(tmp_path: Path) -> None:
+    """The second waits, and says so: to replace the venv of the first would break what runs in it already."""
+    for name in ("launch.sh", "requirements.txt"):
+        (tmp_path / "dev").mkdir(exist_ok=True)
+        (tmp_path / "dev" / name).write_bytes((ROOT / "dev" / name).read_bytes())
+    program(tmp_path / "bin", "python3.13", SLOW_PYTHON.format(python=sys.executable))
+    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    command = ["bash", "-c", "set -eu; source dev/launch.sh && launch json.tool go_on"]
+    made, said = tmp_path / "made", tmp_path / "said"
+
+    def started() -> "subprocess.Popen[bytes]":
+        with said.open("ab") as output:
+            return subprocess.Popen(command, cwd=tmp_path, env=env, stdout=output, stderr=output)
+
+    def has_met_the_first() -> bool:
+        return "Waiting for another command" in said.read_text("utf-8") or made.read_text("utf-8").count("made") > 1
+
+    first = started()
+    try:
+        wait_until(made.exists, "the first one's venv")
+        second = started()
+        wait_until(has_met_the_first, "the second one")
+    finally:
+        (tmp_path / "go_on").write_text("[]", encoding="utf-8")
+        first.wait(60)
+    second.wait(60)
+    assert (first.returncode, second.returncode) == (0, 0), said.read_text("utf-8")
+    assert made.read_text("utf-8") == "made\n"
 
 
 def test_ci_goes_on_without_a_browser(tmp_path: Path) -> None:
