@@ -8,8 +8,6 @@ from dev.supervise import run, say, supervising
 NAMES = ("accepted", "detector", "drawing", "floor", "history", "latency", "load", "weekly_report")
 # These need none.
 WITHOUT_EMULATORS = ("detector", "drawing")
-# The others' orders would have no worker.
-WITH_TASKS = ("accepted",)
 
 
 def main(name: str, *options: str) -> int:
@@ -22,8 +20,7 @@ def main(name: str, *options: str) -> int:
         its = emulators.for_tests()
         with its.started(cli, env) as running:
             its.wait_until_ready(*running)
-            tasks = {"CLOUD_TASKS_EMULATOR_HOST": its.address("tasks")} if name in WITH_TASKS else {}
-            return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses | tasks)
+            return run([python, "-m", f"benchmarks.{name}", *options], env | its.addresses)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ CANDIDATES
 }
 
 has_tools_venv() {
-    cmp -s dev/requirements.txt "$venv/lock" && "$venv/bin/python" -c ''
+    cmp -s dev/requirements.txt "$venv/requirements.txt" && "$venv/bin/python" -c ''
 }
 
 # For one command at a time: another's venv may be in use as soon as it is there. Who holds the lock is this shell with
@@ -52,7 +52,7 @@ install_tools_venv() {
     { "$python" -m venv "$venv.partial" && "$venv.partial/bin/python" -m pip install --disable-pip-version-check \
         --no-user --root=/ --target= --prefix="$venv.partial" --require-hashes -r dev/requirements.txt; } >"$log" 2>&1 ||
         fail "That did not succeed. Read $log"
-    cp dev/requirements.txt "$venv.partial/lock"
+    cp dev/requirements.txt "$venv.partial/requirements.txt"
     rm -rf "$venv"
     mv "$venv.partial" "$venv"
 }

@@ -42,8 +42,6 @@ PYTHON = {
     "LC_ALL": "C",
     "LANG": "C",
 }
-# Asynchronous purchases need this task-queue function.
-HAS_TASKS = "def generateImage" in (ROOT / "functions" / "main.py").read_text(encoding="utf-8")
 PURCHASES = 20
 
 
@@ -146,7 +144,6 @@ class TestThorough:
             wait_until(lambda: "expired reservations released" in trial.said(), "the word of the sweep")
             assert '-releaseExpiredReservations"' not in trial.said()
 
-    @pytest.mark.skipif(not HAS_TASKS, reason="main.py has no generateImage")
     def test_purchases_that_wait_in_the_queue_survive_a_stop(self, data: Path) -> None:
         """Ctrl-C ends everything, the queue too; after the next start each of them ends, and is paid for only then."""
         settings = {"MAX_PENDING_PER_USER": str(PURCHASES), "RESERVATION_LEASE_SECONDS": "100"}

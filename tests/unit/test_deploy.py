@@ -18,6 +18,7 @@ from webhooks.deliveries import ATTEMPT_DUE_AFTER, GIVE_UP_AFTER
 ROOT = Path(__file__).resolve().parents[2]
 DISCOVER = "from firebase_functions.private import serving; print(serving.functions_as_yaml(serving.get_functions()))"
 SCHEDULED = ("releaseExpiredReservations", "scheduleWeeklyReport")
+SWEEP_INTERVAL = timedelta(minutes=1)
 REPORTS = ("getWeeklyReport", "scheduleWeeklyReport", "deliverWebhook")
 
 
@@ -67,9 +68,11 @@ def test_every_function_is_discovered(manifest: dict[str, Any]) -> None:
 
 
 def test_the_weekly_report_runs_once_every_lease_has_ended(manifest: dict[str, Any]) -> None:
-    """On Mondays at 00:20 UTC, again if it fails; the longest lease by default is 10 minutes."""
+    """On Mondays at 00:20 UTC, again if it fails: a sweep after the end of the leases that the default gives."""
     weekly = manifest["endpoints"]["scheduleWeeklyReport"]["scheduleTrigger"]
     assert (weekly["schedule"], weekly["timeZone"], weekly["retryConfig"]["retryCount"]) == ("20 0 * * 1", "Etc/UTC", 5)
+    [lease] = [param for param in manifest["params"] if param["name"] == config.RESERVATION_LEASE_SECONDS.name]
+    assert timedelta(minutes=20) >= timedelta(seconds=lease["default"]) + SWEEP_INTERVAL
 
 
 def test_the_sweep_runs_every_minute(manifest: dict[str, Any]) -> None:

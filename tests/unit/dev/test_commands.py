@@ -46,8 +46,12 @@ def test_on_windows_one_line_says_to_use_wsl(tmp_path: Path, command: str, syste
 
 def test_the_scripts_lines_end_as_bash_wants_them() -> None:
     """Git on Windows would check them out with other ends, which WSL's bash does not run."""
-    asked = ran("git", "check-attr", "eol", "--", *COMMANDS, "dev/launch.sh", ".ci/run").stdout.splitlines()
-    assert all(line.endswith(": eol: lf") for line in asked), asked
+    scripts = [*COMMANDS, "dev/launch.sh", ".ci/run"]
+    assert [script for script in scripts if b"\r" in (ROOT / script).read_bytes()] == []
+    asked = ran("git", "check-attr", "eol", "--", *scripts)
+    if asked.returncode:
+        pytest.skip("git knows nothing of this folder")
+    assert asked.stdout.splitlines() == [f"{script}: eol: lf" for script in scripts]
 
 
 @pytest.mark.parametrize("command", ["start-emulator.sh", "run-tests.sh"])
