@@ -20,11 +20,9 @@ from dataclasses import dataclass, field
 
 import requests
 
-from benchmarks import ROOT
 from benchmarks.clients import Client, image_order, percentile_ms, spread
-from benchmarks.floor import serving
 from tests.support.projects import Project
-from tests.support.servers import RESERVING_HALF, FunctionServer
+from tests.support.servers import EMPTY, RESERVING_HALF, FunctionServer
 
 OPENING_CREDITS = 1_000_000
 TARGET_RATIO = 1.3
@@ -53,7 +51,7 @@ def main() -> int:
     options = parser.parse_args()
     project = Project.seeded()
     with ExitStack() as servers:
-        idle = servers.enter_context(serving(ROOT / "benchmarks" / "empty", sys.executable, "empty", project.id))
+        idle = servers.enter_context(FunctionServer(EMPTY, project.id))
         make_queue(project, idle.port)
         buying = servers.enter_context(FunctionServer(CREATE, project.id, **{TASKS_HOST: os.environ[TASKS_HOST]}))
         half = servers.enter_context(FunctionServer(RESERVING_HALF, project.id))

@@ -10,28 +10,25 @@ every other round in reverse, and the first round is a warm-up. Figures are medi
 
 import argparse
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from google.cloud.firestore_v1 import types
 
-from benchmarks import ROOT
 from benchmarks.clients import Answer, Client, at_once, image_order, percentile_ms, spread
-from dev.ports import free_ports
 from store.client import emulator_channel
 from tests.support.projects import Project
-from tests.support.servers import listens, wait_until
+from tests.support.servers import EMPTY, FunctionServer
 
+CREATE = "createGenerationRequest"
 OPENING_CREDITS = 1_000_000
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 SERVICE = "/google.firestore.v1.Firestore"
@@ -70,25 +67,22 @@ def main() -> int:
     options = parser.parse_args()
     project = Project.seeded()
     with ExitStack() as servers:
-        empty = servers.enter_context(serving(ROOT / "benchmarks" / "empty", sys.executable, "empty", project.id))
-        new = servers.enter_context(serving(ROOT / "functions", sys.executable, "createGenerationRequest", project.id))
+        empty = servers.enter_context(FunctionServer(EMPTY, project.id))
+        new = servers.enter_context(FunctionServer(CREATE, project.id))
         cases = [
             Case("empty function", lambda seconds: ask(empty, project, 1, 1, seconds)),
             Case("bare round trips", lambda seconds: bare(project, seconds)),
             *buying_cases("new", new, project),
         ]
         if options.old:
-            python = options.old / "functions" / "venv" / "bin" / "python"
-            old = servers.enter_context(
-                serving(options.old / "functions", str(python), "createGenerationRequest", project.id)
-            )
+            old = servers.enter_context(FunctionServer(CREATE, project.id, options.old.resolve() / "functions"))
             cases += buying_cases("old", old, project)
         run_rounds(cases, options.rounds, options.seconds)
     print_figures(cases)
     return 0
 
 
-def buying_cases(name: str, server: "Server", project: Project) -> list[Case]:
+def buying_cases(name: str, server: FunctionServer, project: Project) -> list[Case]:
     """One client; many clients with a user each; many clients of one user."""
 
     def case(clients: int, users: int) -> Case:
@@ -99,55 +93,24 @@ def buying_cases(name: str, server: "Server", project: Project) -> list[Case]:
     return [case(1, 1), case(8, 8), case(32, 32), case(8, 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A function's server: its port, and the process group that it runs in."""
-
-    port: int
-    group: int
-
-    def cpu_seconds(self) -> float:
-        """Processor time of all its processes so far."""
-        total = 0
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                if int(fields[2]) == self.group:
-                    total += int(fields[11]) + int(fields[12])
-        return total / CLOCK_TICKS
+def cpu_seconds_of(server: FunctionServer) -> float:
+    """Processor time of all processes of the server so far; they are one group."""
+    total = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == server.process.pid:
+                total += int(fields[11]) + int(fields[12])
+    return total / CLOCK_TICKS
 
 
-@contextmanager
-def serving(source: Path, python: str, function: str, project_id: str) -> Iterator[Server]:
-    """Runs a function on functions-framework, and ends it."""
-    [port] = free_ports(1)
-    settings = {"AI_FAILURE_RATE": "0", "REQUIRE_AUTH": "false", "MAX_PENDING_PER_USER": "1000", "THREADS": "32"}
-    command = [str(Path(python).with_name("functions-framework")), "--target", function]
-    # Without this checkout's modules on the path, which an older one must not import.
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=source,
-        env={**environ, **settings, "GCLOUD_PROJECT": project_id},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until(lambda: listens(port), function)
-        yield Server(port, process.pid)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def ask(server: Server, project: Project, clients: int, users: int, seconds: float) -> Shown:
+def ask(server: FunctionServer, project: Project, clients: int, users: int, seconds: float) -> Shown:
     """So many clients ask without pause, spread over so many new users."""
     user_ids = [project.add_user(OPENING_CREDITS) for _ in range(users)]
-    started, cpu_seconds = time.monotonic(), server.cpu_seconds()
+    started, cpu_seconds = time.monotonic(), cpu_seconds_of(server)
 
     def ask_on(number: int) -> list[Answer]:
         client, answers = Client(server.port), []
@@ -157,7 +120,7 @@ def ask(server: Server, project: Project, clients: int, users: int, seconds: flo
         return answers
 
     answers = [answer for answers in at_once(clients, ask_on) for answer in answers]
-    cpu_seconds = server.cpu_seconds() - cpu_seconds
+    cpu_seconds = cpu_seconds_of(server) - cpu_seconds
     return shown([answer.latency_seconds for answer in answers], cpu_seconds, started, [a.kind for a in answers])
 
 

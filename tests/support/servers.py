@@ -20,8 +20,11 @@ READY_SECONDS = 30.0
 EVERY_FUNCTION = "every_function"
 # createGenerationRequest without model and completion.
 RESERVING_HALF = "reserving_half"
+# A function that does nothing.
+EMPTY = "empty"
 # Targets that are not in main.py.
 SOURCES = {
+    EMPTY: ROOT / "benchmarks" / "empty" / "main.py",
     EVERY_FUNCTION: Path(__file__).with_name("every_function.py"),
     RESERVING_HALF: ROOT / "benchmarks" / "reserving_half.py",
 }
@@ -57,8 +60,10 @@ def listens(port: int) -> bool:
 class FunctionServer(Function):
     """A running function, or all of them; leaving the context ends its processes."""
 
-    def __init__(self, target: str, project_id: str, **settings: str) -> None:
+    def __init__(self, target: str, project_id: str, folder: Path = FUNCTIONS, /, **settings: str) -> None:
+        """`folder` can be the functions/ of another checkout, with a venv of its own."""
         self.target = target
+        self.folder = folder
         self.project_id = project_id
         self.port = free_ports(1)[0]
         super().__init__(f"http://127.0.0.1:{self.port}")
@@ -74,14 +79,14 @@ class FunctionServer(Function):
         return Function(f"{self.url}/{function}")
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        framework = str(FUNCTIONS / "venv" / "bin" / "functions-framework")
+        framework = str(self.folder / "venv" / "bin" / "functions-framework")
         command = [framework, "--target", self.target, "--host", "127.0.0.1", "--port", str(self.port)]
         env = self._env
         if source := SOURCES.get(self.target):
             command += ["--source", str(source)]
-            env = {**env, "PYTHONPATH": str(FUNCTIONS)}
+            env = {**env, "PYTHONPATH": str(self.folder)}
         return subprocess.Popen(
-            command, cwd=FUNCTIONS, env=env, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=self.folder, env=env, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
         )
 
     def ready(self) -> Self:
