@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev import ROOT
 from tests.support.servers import wait_until
@@ -108,6 +109,13 @@ def test_two_first_commands_at_once_make_one_venv(tmp_path: Path) -> None:
     second.wait(60)
     assert (first.returncode, second.returncode) == (0, 0), said.read_text("utf-8")
     assert made.read_text("utf-8") == "made\n"
+
+
+def test_every_ci_server_runs_the_same_command() -> None:
+    """GitHub's too."""
+    [workflow] = (ROOT / ".github" / "workflows").iterdir()
+    [job] = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step and "if" not in step] == [".ci/run"]
 
 
 def test_ci_goes_on_without_a_browser(tmp_path: Path) -> None:
