@@ -22,7 +22,7 @@ def main() -> int:
         "--grace-seconds",
         type=float,
         default=0.0,
-        help="how long past its lease a request may be pending (on a live project: 300, the time between two sweeps)",
+        help="how long past its lease a request may be pending (on a live project: 60, the time between two sweeps)",
     )
     options = parser.parse_args()
     audit = Audit(project_store(options.project, options.database), options.grace_seconds)

@@ -64,7 +64,7 @@ def test_a_deleted_account_is_named_and_no_violation(project: Project) -> None:
 
 
 def test_a_request_may_be_pending_until_its_lease_and_the_grace_are_over(project: Project) -> None:
-    """The sweep comes every few minutes, so what is pending past its lease is a violation only after that."""
+    """The sweep comes every minute, so what is pending past its lease is a violation only after that."""
     user_id = project.add_user(10)
     reserved(assembled(project).ledger, user_id, "key")
     project.expire_leases()
