@@ -105,10 +105,14 @@ def test_the_readmes_examples_give_the_documented_answers(base: str, imported: P
     assert answers["releaseExpiredReservations-0"] == ""
 
 
-def test_the_signed_in_example_reads_the_users_own_credits(base: str) -> None:
-    """docs/security.md: a sign-in to the Auth emulator, and a call with the token that it gives."""
-    [answer] = [example.run(base) for example in curl_examples(ROOT / "docs" / "security.md").values()]
-    assert json.loads(answer)["currentCredits"] > 0
+def test_the_signed_in_examples_read_credits_and_grant_some(base: str, imported: Project) -> None:
+    """docs/security.md: a user reads the user's own, and a payment server grants, which the ledger shows."""
+    examples = curl_examples(ROOT / "docs" / "security.md")
+    answers = {name: json.loads(example.run(base)) for name, example in examples.items()}
+    assert [*answers] == ["getUserCredits", "grantCredits"]
+    assert answers["getUserCredits"]["currentCredits"] > 0
+    assert answers["grantCredits"]["currentCredits"] == 25
+    assert [entry["grantedBy"] for entry in imported.entries("newCustomer")] == ["testAdmin"]
 
 
 def test_the_imported_data_is_the_seed(imported: Project) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import config
+from api.operations import OPERATIONS, Access
 from webhooks.deliveries import ATTEMPT_DUE_AFTER, GIVE_UP_AFTER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,6 +158,37 @@ def test_what_stays_here_is_not_deployed() -> None:
     """The virtual environment and other projects' settings are not part of the package."""
     [codebase] = json.loads((ROOT / "firebase.json").read_text(encoding="utf-8"))["functions"]
     assert {"venv", ".env.*", "*.local", "__pycache__"} <= set(codebase["ignore"])
+
+
+def rows(document: str, header: str) -> list[tuple[list[str], list[str]]]:
+    """The rows of this table of a document: the names in the first cell, and the other cells."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    [table] = re.findall(rf"^{re.escape(header)}\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return [(re.findall(r"`(\w+)`", first), others) for first, *others in lines]
+
+
+@pytest.mark.parametrize(
+    ("document", "header"),
+    [("README.md", "| function | method | who | what |"), ("docs/security.md", "| endpoint | nobody | user | admin |")],
+)
+def test_the_docs_name_every_function_once(manifest: dict[str, Any], document: str, header: str) -> None:
+    """With what it is for, and with who may call it."""
+    assert sorted(name for names, _ in rows(document, header) for name in names) == sorted(manifest["endpoints"])
+
+
+def test_the_table_of_roles_says_who_may_call() -> None:
+    """As the table of operations does, which the endpoints obey."""
+    cells = {
+        name: others
+        for names, others in rows("docs/security.md", "| endpoint | nobody | user | admin |")
+        for name in names
+    }
+    for operation in OPERATIONS:
+        nobody, user, admin = cells[operation.function]
+        assert bool(nobody) is (operation.access is Access.PUBLIC), operation.function
+        assert bool(user) is (operation.access is not Access.ADMINS), operation.function
+        assert admin, operation.function
 
 
 def test_the_docs_prepare_the_python_that_the_cli_looks_for() -> None:
