@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs everything locally: the functions, Firestore, Auth and, if available, the Emulator UI.
+# Runs everything locally: functions, Firestore, Auth, Cloud Tasks, the console and, if available, the Emulator UI.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")"
 
