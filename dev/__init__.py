@@ -1,4 +1,4 @@
-"""For developers: the toolchain, the emulators, the test run, the locks."""
+"""For developers: the toolchain, the emulators, the test run, generated files."""
 
 from pathlib import Path
 
