@@ -1,6 +1,6 @@
 // The admin's page. The functions decide who may do this; the page only hides what they would refuse.
 
-import { showCatalog } from "./offers.js";
+import { showCatalog } from "./catalog.js";
 import { find } from "./dom.js";
 import { showLatest, openReports } from "./reports.js";
 import { follow } from "./session.js";

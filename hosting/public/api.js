@@ -24,9 +24,9 @@ export async function call(name, { query = {}, body = null, key = null, prefer =
   }
   if (key) request.headers["Idempotency-Key"] = key;
   if (prefer) request.headers.Prefer = prefer;
-  let answer = await sent(path, request);
+  let answer = await send(path, request);
   // The token may have been revoked or be from before a change of claims.
-  if (answer.status === 401 && auth.currentUser) answer = await sent(path, request, true);
+  if (answer.status === 401 && auth.currentUser) answer = await send(path, request, true);
   if (!answer.ok) throw await failed(answer);
   return answer;
 }
@@ -51,7 +51,7 @@ function search(query) {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-async function sent(path, request, isNewToken = false) {
+async function send(path, request, isNewToken = false) {
   try {
     const token = await auth.currentUser?.getIdToken(isNewToken);
     const headers = { ...request.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };

@@ -1,11 +1,11 @@
 // The form with which one buys, and the stage on which the picture appears.
 
 import { pause, read } from "./api.js";
-import { choices, el, find, once, say, shape, sides } from "./dom.js";
+import { choices, el, find, oneAtATime, say, shape, sides } from "./dom.js";
 import { Orders } from "./orders.js";
-import { cancelButton, ended } from "./pending.js";
+import { cancelButton, untilEnded } from "./pending.js";
 import { actions, described, options, pictureUrl } from "./pictures.js";
-import { CANCELED, credits, explained, notMade, number, refusal, sizeText } from "./words.js";
+import { CANCELED, credits, explained, notMade, number, purchaseError, sizeText } from "./words.js";
 
 // Asked for at once, while one signs in.
 let catalog = read("getCatalog");
@@ -33,8 +33,8 @@ export function openStudio(userId) {
   clear();
   loadCatalog(state);
   listen(form, "input", () => showPrice(state));
-  listen(form, "submit", once(buy, () => isAffordable(state) && purchase(order(userId))));
-  listen(askAgain, "click", once(askAgain, askForAnswers));
+  listen(form, "submit", oneAtATime(buy, () => isAffordable(state) && purchase(order(userId))));
+  listen(askAgain, "click", oneAtATime(askAgain, askForAnswers));
   orders.pending.forEach((pending) => track(pending, takeStage(pending.body)));
   askForAnswers();
 
@@ -52,7 +52,7 @@ export function openStudio(userId) {
       track({ key, requestId }, isShown);
       await pause(DOUBLE_CLICK_MS);
     } catch (error) {
-      if (isShown()) showNone(refusal(error), "bad");
+      if (isShown()) showNone(purchaseError(error), "bad");
       if (state.isOpen) askAgain.hidden = orders.unanswered.length === 0;
     }
   }
@@ -64,7 +64,7 @@ export function openStudio(userId) {
     return () => state.isOpen && state.onStage === mine;
   }
 
-  // Follows a purchase until it has ended.
+  // Follows a purchase until it has untilEnded.
   async function track({ key, requestId }, isShown) {
     let last = null;
     const tell = (told) => {
@@ -74,7 +74,7 @@ export function openStudio(userId) {
     };
     if (isShown()) offerCancel(cancelButton(requestId, tell));
     try {
-      const request = await ended(requestId, events.signal);
+      const request = await untilEnded(requestId, events.signal);
       if (!isShown()) return;
       if (request.status === "completed") present(request, last);
       else if (request.status === "canceled") showNone(CANCELED);

@@ -20,7 +20,7 @@ export function say(node, text, kind = "") {
 }
 
 // Runs a form's or a button's work once at a time, however often it is clicked.
-export function once(button, work) {
+export function oneAtATime(button, work) {
   let isRunning = false;
   return async (event) => {
     event?.preventDefault();

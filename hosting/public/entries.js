@@ -1,6 +1,6 @@
 // The history of a balance: what moved, and what was left after it.
 
-import { el, find, once } from "./dom.js";
+import { el, find, oneAtATime } from "./dom.js";
 import { ENTRIES, isAdded, number, time } from "./words.js";
 
 // One row of a history.
@@ -31,7 +31,7 @@ export function showEntries(feed, fail) {
     },
     fail,
   });
-  const load = once(more, () => feed.more().catch(fail));
+  const load = oneAtATime(more, () => feed.more().catch(fail));
   more.addEventListener("click", load);
   return () => {
     stop();

@@ -8,7 +8,7 @@ import {
   initializeAuth,
 } from "./vendor/firebase-12.19.0/firebase-auth.js";
 
-export const isLocal = ["127.0.0.1", "localhost"].includes(location.hostname);
+const isLocal = ["127.0.0.1", "localhost"].includes(location.hostname);
 
 async function projectConfig() {
   const answer = await fetch("/__/firebase/init.json");

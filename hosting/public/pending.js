@@ -1,12 +1,12 @@
 // A purchase whose picture is still being made: followed until it has ended, and canceled if its buyer asks for that.
 
 import { call } from "./api.js";
-import { el, once } from "./dom.js";
+import { el, oneAtATime } from "./dom.js";
 import { followRequest } from "./live.js";
 import { CANCELED, notCanceled } from "./words.js";
 
 // Gives the request once it has ended. Follows it until then or until the signal.
-export function ended(requestId, signal) {
+export function untilEnded(requestId, signal) {
   return new Promise((resolve, reject) => {
     const stop = followRequest(requestId, {
       next(request) {
@@ -23,7 +23,7 @@ export function ended(requestId, signal) {
 // `tell` gets what came of it, in words, and whether the request has ended.
 export function cancelButton(requestId, tell) {
   const button = el("button", { type: "button", className: "quiet small" }, "Cancel");
-  button.addEventListener("click", once(button, async () => tell(await cancel(requestId))));
+  button.addEventListener("click", oneAtATime(button, async () => tell(await cancel(requestId))));
   return button;
 }
 

@@ -1,6 +1,6 @@
 // A user's own pictures, newest first.
 
-import { el, find, once, say, sides } from "./dom.js";
+import { el, find, oneAtATime, say, sides } from "./dom.js";
 import { cancelButton } from "./pending.js";
 import { CANCELED, credits, failure, sizeText, time } from "./words.js";
 
@@ -29,7 +29,7 @@ export function actions(picture, buyAgain) {
 export function showPictures(feed, { show, buyAgain, fail }) {
   const list = find("#gallery");
   const more = find("#more-pictures");
-  const told = find("#pictures-result");
+  const result = find("#pictures-result");
   const cards = new Map();
   list.replaceChildren();
   const stop = feed.follow({
@@ -47,7 +47,7 @@ export function showPictures(feed, { show, buyAgain, fail }) {
   function cardOf(picture) {
     const known = cards.get(picture.id);
     if (known?.status === picture.status) return known.card;
-    const card = drawn(picture, show, () => buyAgain(picture), ({ text, kind }) => say(told, text, kind));
+    const card = drawn(picture, show, () => buyAgain(picture), ({ text, kind }) => say(result, text, kind));
     const hadFocus = known?.card.contains(document.activeElement);
     known?.card.replaceWith(card);
     if (hadFocus) find("button", card)?.focus();
@@ -55,7 +55,7 @@ export function showPictures(feed, { show, buyAgain, fail }) {
     return card;
   }
 
-  const load = once(more, () => feed.more().catch(fail));
+  const load = oneAtATime(more, () => feed.more().catch(fail));
   const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "600px" });
   more.addEventListener("click", load);
   watcher.observe(more);
@@ -65,7 +65,7 @@ export function showPictures(feed, { show, buyAgain, fail }) {
     more.removeEventListener("click", load);
     list.replaceChildren();
     more.hidden = true;
-    say(told, "");
+    say(result, "");
   };
 }
 
@@ -79,7 +79,7 @@ function drawn(picture, show, buyAgain, tell) {
     el("p", { className: "prompt" }, picture.prompt || "No prompt"),
     options(picture),
     el("p", { className: "options" }, el("span", {}, price), " · ", el("span", {}, time(picture.time))),
-    isDone ? actions(picture, buyAgain) : other(picture, buyAgain, tell),
+    isDone ? actions(picture, buyAgain) : actionsWithoutPicture(picture, buyAgain, tell),
   );
 }
 
@@ -102,7 +102,7 @@ function state(picture) {
 }
 
 // What one can do without a picture.
-function other(picture, buyAgain, tell) {
+function actionsWithoutPicture(picture, buyAgain, tell) {
   if (picture.status === "pending") return el("div", { className: "buttons" }, cancelButton(picture.id, tell));
   const button = el("button", { type: "button", className: "quiet small" }, "Try again");
   button.addEventListener("click", buyAgain);

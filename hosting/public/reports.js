@@ -1,7 +1,7 @@
 // The weekly reports: the latest ones to choose from, and the page that getWeeklyReport makes of one.
 
 import { call, read } from "./api.js";
-import { el, find, once, say } from "./dom.js";
+import { el, find, oneAtATime, say } from "./dom.js";
 import { days, explained, time } from "./words.js";
 
 const MAX_REPORTS = 25;
@@ -23,7 +23,7 @@ export function openReports() {
 }
 
 weeks.addEventListener("change", () => show(weeks.value));
-make.addEventListener("click", once(make, makeNow));
+make.addEventListener("click", oneAtATime(make, makeNow));
 
 export async function showLatest() {
   try {

@@ -6,7 +6,7 @@ import {
   signInWithEmailAndPassword,
   signOut,
 } from "./vendor/firebase-12.19.0/firebase-auth.js";
-import { el, find, once, say } from "./dom.js";
+import { el, find, oneAtATime, say } from "./dom.js";
 import { auth, emulators } from "./firebase.js";
 import { signInProblem } from "./words.js";
 
@@ -49,15 +49,15 @@ function fillGate(form) {
   };
   const typed = () => [form.elements.email.value.trim(), form.elements.password.value];
   const submit = find("[type=submit]", form);
-  form.addEventListener("submit", once(submit, () => attempt(signInWithEmailAndPassword, ...typed())));
+  form.addEventListener("submit", oneAtATime(submit, () => attempt(signInWithEmailAndPassword, ...typed())));
   const signUp = find("#sign-up", form);
-  const create = once(signUp, () => attempt(createUserWithEmailAndPassword, ...typed()));
+  const create = oneAtATime(signUp, () => attempt(createUserWithEmailAndPassword, ...typed()));
   signUp.addEventListener("click", (event) => (form.reportValidity() ? create(event) : undefined));
   if (!emulators.auth) return;
   const buttons = LOCAL_ACCOUNTS.map((name, index) => {
     const button = el("button", { type: "button", className: index ? "quiet" : "primary" }, `Sign in as ${name}`);
     const enter = () => attempt(signInWithEmailAndPassword, `${name.toLowerCase()}@example.com`, name);
-    button.addEventListener("click", once(button, enter));
+    button.addEventListener("click", oneAtATime(button, enter));
     return button;
   });
   const local = find("#local-accounts");

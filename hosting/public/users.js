@@ -1,7 +1,7 @@
 // Looking up a user, and changing a balance with a reason.
 
 import { read } from "./api.js";
-import { find, once, say } from "./dom.js";
+import { find, oneAtATime, say } from "./dom.js";
 import { entryRow } from "./entries.js";
 import { Orders } from "./orders.js";
 import { credits, explained } from "./words.js";
@@ -19,10 +19,10 @@ export function openUsers(adminId) {
   const orders = { grantCredits: new Orders("grantCredits", adminId), revokeCredits: new Orders("revokeCredits", adminId) };
   let shown = null;
 
-  listen(lookUp, "submit", once(find("button", lookUp), () => show(lookUp.elements.user.value.trim())));
-  listen(more, "click", once(more, () => page(shown.userId, shown.nextPageToken)));
+  listen(lookUp, "submit", oneAtATime(find("button", lookUp), () => show(lookUp.elements.user.value.trim())));
+  listen(more, "click", oneAtATime(more, () => loadPage(shown.userId, shown.nextPageToken)));
   listen(move, "change", () => (button.textContent = label()));
-  listen(move, "submit", once(button, submit));
+  listen(move, "submit", oneAtATime(button, submit));
   Object.values(orders).forEach(finish);
 
   async function show(typed) {
@@ -33,13 +33,13 @@ export function openUsers(adminId) {
       const account = typed.includes("@") ? await withEmail(typed) : null;
       say(find("#found-email"), account ? emailText(account) : "");
       // A mistyped address must not become the id of a new account.
-      if (await page(account?.userId ?? typed, null, Boolean(account) || !typed.includes("@"))) find("#found-name").focus();
+      if (await loadPage(account?.userId ?? typed, null, Boolean(account) || !typed.includes("@"))) find("#found-name").focus();
     } catch (error) {
       say(find("#look-up-result"), explained(error), "bad");
     }
   }
 
-  async function page(userId, pageToken, mayBeNew = true) {
+  async function loadPage(userId, pageToken, mayBeNew = true) {
     try {
       const found = await read("getUserCredits", { userId, pageSize: PAGE_SIZE, pageToken });
       const rows = found.transactions.map((entry) => entryRow({ ...entry, time: new Date(entry.timestamp) }));
@@ -79,19 +79,19 @@ export function openUsers(adminId) {
   async function submit() {
     const { direction, amount, reason } = move.elements;
     const body = { userId: shown.userId, credits: Number(amount.value), reason: reason.value.trim() };
-    if (await told(orders[direction.value].send(body))) {
+    if (await report(orders[direction.value].send(body))) {
       amount.value = "";
       reason.value = "";
-      await page(shown.userId, null);
+      await loadPage(shown.userId, null);
     }
   }
 
   // What a reload or a lost connection left without an answer.
   async function finish(each) {
-    for (const order of each.unanswered) await told(each.sendAgain(order), find("#look-up-result"));
+    for (const order of each.unanswered) await report(each.sendAgain(order), find("#look-up-result"));
   }
 
-  async function told(answer, node = find("#move-result")) {
+  async function report(answer, node = find("#move-result")) {
     try {
       say(node, outcome(await answer), "good");
       return true;

@@ -1,7 +1,7 @@
 // The deliveries of webhooks: what was sent, what the receiver said, and sending it again.
 
 import { call, read } from "./api.js";
-import { el, find, once, say } from "./dom.js";
+import { el, find, oneAtATime, say } from "./dom.js";
 import { DELIVERY, explained, number, time } from "./words.js";
 
 const PAGE_SIZE = 25;
@@ -27,13 +27,13 @@ export function openWebhooks() {
   };
 }
 
-export const showDeliveries = () => page(null);
+export const showDeliveries = () => loadPage(null);
 
 status.addEventListener("change", showDeliveries);
-refresh.addEventListener("click", once(refresh, showDeliveries));
-more.addEventListener("click", once(more, () => page(nextPageToken)));
+refresh.addEventListener("click", oneAtATime(refresh, showDeliveries));
+more.addEventListener("click", oneAtATime(more, () => loadPage(nextPageToken)));
 
-async function page(pageToken) {
+async function loadPage(pageToken) {
   const mine = (wanted += 1);
   const isWanted = () => isOpen && mine === wanted;
   try {
@@ -70,7 +70,7 @@ function row(delivery) {
       el("pre", { tabIndex: 0 }, `${delivery.id}\n${JSON.stringify(delivery.data, null, 2)}`),
     ),
   );
-  again.addEventListener("click", once(again, () => sendAgain(delivery.id, node)));
+  again.addEventListener("click", oneAtATime(again, () => sendAgain(delivery.id, node)));
   return node;
 }
 

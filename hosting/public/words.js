@@ -36,7 +36,7 @@ const DENIED = "Nothing was charged.";
 export const notMade = (code, refunded) => `Nothing was charged: ${credits(refunded)} came back. ${failure(code)}`;
 
 // Why a purchase brought no picture, and that it cost nothing.
-export function refusal(error) {
+export function purchaseError(error) {
   const { reason, ...details } = error.details ?? {};
   switch (reason) {
     case "GENERATION_FAILED":
