@@ -45,6 +45,7 @@ export function openStudio(userId) {
     const isShown = takeStage(body);
     try {
       const { key, generationRequestId: requestId, deductedCredits: cost, ...bought } = await answer;
+      if (!state.isOpen) return;
       if (bought.status !== "pending") {
         if (isShown()) present({ ...body, id: requestId, imageUrl: bought.imageUrl, cost });
         return;
@@ -64,7 +65,7 @@ export function openStudio(userId) {
     return () => state.isOpen && state.onStage === mine;
   }
 
-  // Follows a purchase until it has untilEnded.
+  // Follows a purchase until it has ended. Until then its order is kept, whatever becomes of this page.
   async function track({ key, requestId }, isShown) {
     let last = null;
     const tell = (told) => {
@@ -75,20 +76,22 @@ export function openStudio(userId) {
     if (isShown()) offerCancel(cancelButton(requestId, tell));
     try {
       const request = await untilEnded(requestId, events.signal);
+      orders.forget(key);
       if (!isShown()) return;
       if (request.status === "completed") present(request, last);
       else if (request.status === "canceled") showNone(CANCELED);
       else showNone(last ?? notMade(request.failure, request.cost), "bad");
     } catch {
       if (isShown()) showNone("This page does not follow your purchase any more. Reload it to see your pictures.", "bad");
-    } finally {
-      orders.forget(key);
     }
   }
 
   // Asks for what a reload or a lost connection left without an answer.
   async function askForAnswers() {
-    for (const unanswered of orders.unanswered) await attempt(orders.sendAgain(unanswered), unanswered.body);
+    for (const unanswered of orders.unanswered) {
+      if (!state.isOpen) return;
+      await attempt(orders.sendAgain(unanswered), unanswered.body);
+    }
   }
 
   return {

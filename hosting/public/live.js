@@ -4,7 +4,7 @@ import {
   collection,
   connectFirestoreEmulator,
   doc,
-  getDocs,
+  getDocsFromServer,
   getFirestore,
   limit,
   onSnapshot,
@@ -28,11 +28,12 @@ export function followBalance(userId, { next, fail }) {
   );
 }
 
-// Gives a request of the user's own whenever it changes.
+// Gives a request of the user's own whenever it changes. While Firestore cannot be reached, the SDK gives one that it
+// does not know as missing: that says nothing.
 export function followRequest(requestId, { next, fail }) {
   return onSnapshot(
     doc(db, "generationRequests", requestId),
-    (found) => next({ ...found.data(), id: found.id }),
+    (found) => found.exists() && next({ ...found.data(), id: found.id }),
     fail,
   );
 }
@@ -52,27 +53,27 @@ class Feed {
   follow({ next, fail }) {
     Object.assign(this, { next, fail });
     const newest = query(this.source, orderBy(this.timeField, "desc"), limit(this.pageSize));
-    const stop = onSnapshot(
-      newest,
-      (found) => {
-        if (!this.oldest && found.size) {
-          this.oldest = found.docs.at(-1);
-          this.hasMore = found.size === this.pageSize;
-        }
-        // A document that only slid out of the first page is kept: none is ever deleted.
-        this.#take(found.docs);
-      },
-      fail,
-    );
+    const stop = onSnapshot(newest, { includeMetadataChanges: true }, (found) => this.#takeNewest(found), fail);
     return () => [stop, ...this.pending.values()].forEach((each) => each());
   }
 
   async more() {
     if (!this.hasMore) return;
     const older = query(this.source, orderBy(this.timeField, "desc"), startAfter(this.oldest), limit(this.pageSize));
-    const found = await getDocs(older);
+    const found = await getDocsFromServer(older);
     this.oldest = found.docs.at(-1) ?? this.oldest;
     this.hasMore = found.size === this.pageSize;
+    this.#take(found.docs);
+  }
+
+  // What comes from the cache may be a part of the page, or none of it.
+  #takeNewest(found) {
+    if (found.metadata.fromCache && found.empty) return;
+    if (!found.metadata.fromCache && !this.oldest && found.size) {
+      this.oldest = found.docs.at(-1);
+      this.hasMore = found.size === this.pageSize;
+    }
+    // A document that only slid out of the first page is kept: none is ever deleted.
     this.#take(found.docs);
   }
 

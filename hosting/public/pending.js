@@ -5,18 +5,21 @@ import { el, oneAtATime } from "./dom.js";
 import { followRequest } from "./live.js";
 import { CANCELED, notCanceled } from "./words.js";
 
-// Gives the request once it has ended. Follows it until then or until the signal.
+const ENDED = ["completed", "failed", "canceled"];
+
+// Gives the request once it has ended. Follows it until then; at the signal it stops and fails.
 export function untilEnded(requestId, signal) {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const end = (settle, value) => {
+      stop();
+      settle(value);
+    };
     const stop = followRequest(requestId, {
-      next(request) {
-        if (request.status === "pending") return;
-        stop();
-        resolve(request);
-      },
+      next: (request) => ENDED.includes(request.status) && end(resolve, request),
       fail: reject,
     });
-    signal.addEventListener("abort", stop);
+    signal.addEventListener("abort", () => end(reject, signal.reason));
   });
 }
 
