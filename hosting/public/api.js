@@ -2,6 +2,11 @@
 
 import { auth } from "./firebase.js";
 
+// Refusals, before which nothing happened: an order that gets one is over.
+const REFUSED = [400, 403, 404, 413, 422];
+// The other ends of an order that leave nothing to ask for.
+const ENDS = ["GENERATION_FAILED", "GENERATION_CANCELED", "TOO_MANY_PENDING"];
+
 // An answer other than 200, or none at all.
 export class CallFailed extends Error {
   constructor({ status = 0, message = "", details = {}, retryAfterSeconds = null }) {
@@ -9,9 +14,19 @@ export class CallFailed extends Error {
     Object.assign(this, { status, details, retryAfterSeconds });
   }
 
-  // Nobody can tell from it whether the call did anything.
+  // The order is over and cost nothing. After any other error it is not known what became of it.
+  get isFinal() {
+    return ENDS.includes(this.details.reason) || REFUSED.includes(this.status);
+  }
+
+  // Asking again may help, if only later.
+  get isPassing() {
+    return !this.details.reason && (this.status === 0 || this.status === 429 || this.status >= 500);
+  }
+
+  // No function answered: nothing came, or a proxy had no words for it.
   get isUnanswered() {
-    return !this.details.reason && (this.status === 0 || this.status >= 500);
+    return this.isPassing && !this.message;
   }
 }
 
@@ -31,18 +46,30 @@ export async function call(name, { query = {}, body = null, key = null, prefer =
   return answer;
 }
 
-// Between two tries of what the page cannot do without.
-export const pause = (milliseconds = 2000) => new Promise((done) => setTimeout(done, milliseconds));
+// Gives the JSON of an answer, which may be lost on its way too.
+export async function ask(name, options) {
+  const answer = await call(name, options);
+  try {
+    return await answer.json();
+  } catch {
+    throw new CallFailed({});
+  }
+}
+
+export const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+// Between two tries: 1, 2, 4 … seconds, longer if the server asks for it, and never longer than the last argument.
+export const backOff = (tries, { retryAfterSeconds }, maxSeconds) =>
+  pause(Math.min(Math.max(retryAfterSeconds ?? 0, 2 ** (tries - 1)), maxSeconds));
 
 // Reading twice does no harm, so one lost answer is not worth a message.
 export async function read(name, query) {
-  const ask = async () => (await call(name, { query })).json();
   try {
-    return await ask();
+    return await ask(name, { query });
   } catch (error) {
-    if (!error.isUnanswered) throw error;
-    await pause();
-    return ask();
+    if (!error.isPassing || error.details.errorId) throw error;
+    await pause(2);
+    return ask(name, { query });
   }
 }
 

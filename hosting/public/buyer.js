@@ -1,6 +1,6 @@
 // The buyer's page: create a picture, own pictures, credit history.
 
-import { pause, read } from "./api.js";
+import { backOff, read } from "./api.js";
 import { openStudio } from "./create.js";
 import { find, say } from "./dom.js";
 import { showEntries } from "./entries.js";
@@ -9,8 +9,9 @@ import { entriesOf, followBalance, picturesOf } from "./live.js";
 import { showPictures } from "./pictures.js";
 import { follow } from "./session.js";
 import { linkTabs } from "./tabs.js";
-import { number } from "./words.js";
+import { explained, number } from "./words.js";
 
+const MAX_PAUSE_SECONDS = 60;
 let stops = [];
 
 follow({
@@ -35,14 +36,16 @@ follow({
       fail: lost,
     });
     stops = [studio.close, gallery, entries, balance];
-    openAccount(user).then((credits) => {
+    openAccount(user, (problem) => known === null && say(find("#price"), problem, "bad")).then((credits) => {
+      if (user !== auth.currentUser) return;
       known ??= credits;
       isOpened = true;
-      if (user === auth.currentUser) show();
+      show();
     });
   },
   leave() {
     find("#balance").textContent = "…";
+    ["#connection", "#lost", "#price"].forEach((each) => say(find(each), ""));
     stops.forEach((stop) => stop());
     stops = [];
   },
@@ -50,20 +53,21 @@ follow({
 
 // A new user's first call opens the account, with its first credits if the shop gives any. Until then the balance is
 // not known, so this tries until there is an answer. Gives the balance, null without an account.
-async function openAccount(user) {
-  while (user === auth.currentUser) {
+async function openAccount(user, tell) {
+  for (let tries = 1; user === auth.currentUser; tries += 1) {
     try {
       return (await read("getUserCredits", { pageSize: 1 })).currentCredits;
     } catch (error) {
-      if (!error.isUnanswered) break;
-      await pause();
+      if (error.status === 404) break;
+      if (user === auth.currentUser) tell(`Your balance could not be read. ${explained(error)}`);
+      await backOff(tries, error, MAX_PAUSE_SECONDS);
     }
   }
   return null;
 }
 
 function lost() {
-  say(find("#connection"), "This page does not follow your account any more. Reload it.");
+  say(find("#lost"), "This page does not follow your account any more. Reload it.");
 }
 
 linkTabs();

@@ -1,6 +1,6 @@
 // The form with which one buys, and the stage on which the picture appears.
 
-import { pause, read } from "./api.js";
+import { backOff, pause, read } from "./api.js";
 import { choices, el, find, oneAtATime, say, shape, sides } from "./dom.js";
 import { Orders } from "./orders.js";
 import { cancelButton, untilEnded } from "./pending.js";
@@ -21,7 +21,8 @@ const FAVORITES = ["realistic", "vibrant"];
 // A picture may take minutes, so an order is answered when its credits are reserved.
 const AT_ONCE = "respond-async";
 // Nobody who clicks twice wants two pictures, however fast the answer is.
-const DOUBLE_CLICK_MS = 1000;
+const DOUBLE_CLICK_SECONDS = 1;
+const MAX_PAUSE_SECONDS = 60;
 const GROUPS = { style: "#styles", color: "#colors", size: "#sizes", model: "#models" };
 
 export function openStudio(userId) {
@@ -51,7 +52,7 @@ export function openStudio(userId) {
         return;
       }
       track({ key, requestId }, isShown);
-      await pause(DOUBLE_CLICK_MS);
+      await pause(DOUBLE_CLICK_SECONDS);
     } catch (error) {
       if (isShown()) showNone(purchaseError(error), "bad");
       if (state.isOpen) askAgain.hidden = orders.unanswered.length === 0;
@@ -122,7 +123,7 @@ async function loadCatalog(state) {
       return;
     } catch (error) {
       say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
-      await pause();
+      await backOff(tries, error, MAX_PAUSE_SECONDS);
       catalog = read("getCatalog");
       catalog.catch(() => {});
     }

@@ -1,6 +1,7 @@
 // The history of a balance: what moved, and what was left after it.
 
-import { el, find, oneAtATime } from "./dom.js";
+import { el, find, say } from "./dom.js";
+import { olderPages } from "./older.js";
 import { ENTRIES, isAdded, number, time } from "./words.js";
 
 // One row of a history.
@@ -31,11 +32,14 @@ export function showEntries(feed, fail) {
     },
     fail,
   });
-  const load = oneAtATime(more, () => feed.more().catch(fail));
+  const result = find("#history-result");
+  const load = olderPages(feed, more, result);
   more.addEventListener("click", load);
   return () => {
     stop();
     more.removeEventListener("click", load);
     body.replaceChildren();
+    more.hidden = true;
+    say(result, "");
   };
 }

@@ -1,13 +1,11 @@
 // Orders that cost or move credits. Each has an Idempotency-Key that is kept until it is answered, through reloads and
 // lost answers, so that sending it again cannot do it twice. One whose answer is "pending" is kept until it has ended.
 
-import { call, CallFailed, pause } from "./api.js";
+import { ask, backOff, CallFailed } from "./api.js";
 import { auth } from "./firebase.js";
 
-// By then a purchase has ended one way or the other, and the account shows which. Nothing is bought so late by surprise.
+// Nobody expects a purchase that goes through later than this. What became of it, the account shows.
 const MAX_AGE_MS = 10 * 60 * 1000;
-// What a purchase without a picture ends with.
-const ENDS = ["GENERATION_FAILED", "GENERATION_CANCELED"];
 const MAX_TRIES = 6;
 const MAX_PAUSE_SECONDS = 10;
 
@@ -47,15 +45,14 @@ export class Orders {
       // Signed out meanwhile, or somebody else signed in: the order waits for its user.
       if (auth.currentUser?.uid !== this.userId) throw new CallFailed({});
       try {
-        const answer = await call(this.name, { body, key, prefer: this.prefer });
-        const result = await answer.json();
+        const result = await ask(this.name, { body, key, prefer: this.prefer });
         if (result.status === "pending") this.#keep({ key, body, sentAt, requestId: result.generationRequestId });
         else this.forget(key);
         return { ...result, key };
       } catch (error) {
-        if (isFinal(error)) this.forget(key);
-        if (isFinal(error) || error.status === 401 || tries === MAX_TRIES) throw error;
-        await pause(1000 * Math.min(error.retryAfterSeconds ?? 2 ** (tries - 1), MAX_PAUSE_SECONDS));
+        if (error.isFinal) this.forget(key);
+        if (error.isFinal || error.status === 401 || tries === MAX_TRIES) throw error;
+        await backOff(tries, error, MAX_PAUSE_SECONDS);
       }
     }
   }
@@ -67,9 +64,4 @@ export class Orders {
   forget(key) {
     localStorage.removeItem(this.prefix + key);
   }
-}
-
-// Whether the order has ended, or never began. While the first call with its key runs, the answer is 409.
-function isFinal(error) {
-  return ENDS.includes(error.details?.reason) || [400, 403, 404, 413, 422, 429].includes(error.status);
 }

@@ -1,6 +1,7 @@
 // A user's own pictures, newest first.
 
-import { el, find, oneAtATime, say, sides } from "./dom.js";
+import { el, find, say, sides } from "./dom.js";
+import { olderPages } from "./older.js";
 import { cancelButton } from "./pending.js";
 import { CANCELED, credits, failure, sizeText, time } from "./words.js";
 
@@ -55,7 +56,7 @@ export function showPictures(feed, { show, buyAgain, fail }) {
     return card;
   }
 
-  const load = oneAtATime(more, () => feed.more().catch(fail));
+  const load = olderPages(feed, more, result);
   const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "600px" });
   more.addEventListener("click", load);
   watcher.observe(more);

@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { find, oneAtATime, say } from "./dom.js";
 import { entryRow } from "./entries.js";
 import { Orders } from "./orders.js";
-import { credits, explained } from "./words.js";
+import { credits, explained, moveError } from "./words.js";
 
 const PAGE_SIZE = 25;
 const lookUp = find("#look-up");
@@ -96,8 +96,7 @@ export function openUsers(adminId) {
       say(node, outcome(await answer), "good");
       return true;
     } catch (error) {
-      const again = " The page sends it again when it is loaded: it cannot happen twice.";
-      say(node, error.isUnanswered ? `The answer did not arrive.${again}` : explained(error), "bad");
+      say(node, moveError(error), "bad");
       return false;
     }
   }

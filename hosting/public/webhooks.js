@@ -1,6 +1,6 @@
 // The deliveries of webhooks: what was sent, what the receiver said, and sending it again.
 
-import { call, read } from "./api.js";
+import { ask, read } from "./api.js";
 import { el, find, oneAtATime, say } from "./dom.js";
 import { DELIVERY, explained, number, time } from "./words.js";
 
@@ -82,7 +82,7 @@ function attempts({ attempts: count, lastAnswer, createdAt }) {
 
 async function sendAgain(deliveryId, node) {
   try {
-    const delivery = await (await call("resendWebhookDelivery", { body: { deliveryId } })).json();
+    const delivery = await ask("resendWebhookDelivery", { body: { deliveryId } });
     const sent = row(delivery);
     node.replaceWith(sent);
     find("button", sent).focus();

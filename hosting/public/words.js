@@ -35,7 +35,7 @@ const DENIED = "Nothing was charged.";
 
 export const notMade = (code, refunded) => `Nothing was charged: ${credits(refunded)} came back. ${failure(code)}`;
 
-// Why a purchase brought no picture, and that it cost nothing.
+// Why a purchase brought no picture: that it cost nothing, or that nobody knows yet.
 export function purchaseError(error) {
   const { reason, ...details } = error.details ?? {};
   switch (reason) {
@@ -51,10 +51,18 @@ export function purchaseError(error) {
       return `${DENIED} ${error.message}`;
   }
   if (error.status === 404) return `${DENIED} You have no credits yet.`;
-  if (error.isUnanswered) {
-    return "The answer did not arrive, so we do not know yet. Ask again: that cannot buy the picture twice.";
+  if (error.isFinal) return `${DENIED} ${explained(error)}`;
+  if (error.status === 401) {
+    return `${cause(error)} Sign in again within a few minutes, and this order goes on. It cannot buy the picture twice.`;
   }
-  return `${DENIED} ${explained(error)}`;
+  return `${cause(error)} We do not know yet whether it was bought. Ask again: that cannot buy the picture twice.`;
+}
+
+// Why credits were not given or taken back, or that nobody knows yet.
+export function moveError(error) {
+  if (error.isFinal) return explained(error);
+  const when = error.status === 401 ? "once you have signed in again" : "when it is loaded again";
+  return `${cause(error)} We do not know yet whether it was done. The page itself asks again ${when}: it cannot be done twice.`;
 }
 
 const ENDED = {
@@ -66,16 +74,25 @@ const ENDED = {
 export function notCanceled(error) {
   const { reason, outcome } = error.details ?? {};
   if (reason === "GENERATION_ENDED") return ENDED[outcome];
-  if (error.isUnanswered) return "The answer did not arrive, so it may be canceled or not. Cancel again to be sure.";
+  if (error.isPassing) return `${cause(error)} It may be canceled or not. Cancel again to be sure.`;
   return `Not canceled. ${explained(error)}`;
 }
 
-// Any other error.
+// Any other error, with what one can do about it.
 export function explained(error) {
-  if (error.isUnanswered) return "No answer came. Check the connection and try again.";
-  if (error.status === 401) return "Sign in again: the session is over.";
+  if (error.isUnanswered) return `${cause(error)} Check the connection and try again.`;
+  if (error.status === 401) return `${cause(error)} Sign in again.`;
+  return cause(error);
+}
+
+// What has gone wrong, and no more. The log has the number of an error that the server did not expect.
+function cause(error) {
+  const errorId = error.details?.errorId;
+  if (errorId) return `Something went wrong on the server. If it stays so, report this error number: ${errorId}.`;
+  if (error.isUnanswered) return "No answer came.";
+  if (error.status === 401) return "The session is over.";
   if (error.status === 403) return "You may not do this: it needs an admin.";
-  return error.message || "Something went wrong. Try again.";
+  return error.message || "Something went wrong.";
 }
 
 const SIGN_IN = {
