@@ -12,11 +12,11 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-// Says it to screen readers too: the element is a live region.
+// Says it to screen readers too: the element is a live region, which they follow only while it is in the page. So it is
+// never hidden, and takes no place while it is empty (style.css).
 export function say(node, text, kind = "") {
   node.textContent = text;
   node.dataset.kind = kind;
-  node.hidden = !text;
 }
 
 // Runs a form's or a button's work once at a time, however often it is clicked.

@@ -31,7 +31,7 @@ export function openUsers(adminId) {
     say(find("#move-result"), "");
     try {
       const account = typed.includes("@") ? await withEmail(typed) : null;
-      say(find("#found-email"), account ? emailText(account) : "");
+      find("#found-email").textContent = account ? emailText(account) : "";
       // A mistyped address must not become the id of a new account.
       if (await loadPage(account?.userId ?? typed, null, Boolean(account) || !typed.includes("@"))) find("#found-name").focus();
     } catch (error) {
