@@ -5,11 +5,11 @@ import { choices, el, find, oneAtATime, say, shape, sides } from "./dom.js";
 import { Orders } from "./orders.js";
 import { cancelButton, untilEnded } from "./pending.js";
 import { actions, described, options, pictureUrl } from "./pictures.js";
-import { CANCELED, credits, explained, notMade, number, purchaseError, sizeText } from "./words.js";
+import { CANCELED, bought, credits, explained, notMade, number, ordered, purchaseError, sizeText } from "./words.js";
 
 // Asked for at once, while one signs in.
-let catalog = read("getCatalog");
-catalog.catch(() => {});
+let early = read("getCatalog");
+early.catch(() => {});
 
 const form = find("#create");
 const buy = find("#buy");
@@ -23,35 +23,40 @@ const AT_ONCE = "respond-async";
 // Nobody who clicks twice wants two pictures, however fast the answer is.
 const DOUBLE_CLICK_SECONDS = 1;
 const MAX_PAUSE_SECONDS = 60;
+// How old the page may be for the catalog that it asked for at once.
+const EARLY_MS = 60_000;
 const GROUPS = { style: "#styles", color: "#colors", size: "#sizes", model: "#models" };
 
 export function openStudio(userId) {
   const orders = new Orders("createGenerationRequest", userId, AT_ONCE);
-  const state = { prices: new Map(), balance: null, isOpen: true };
+  const state = { offered: "", prices: new Map(), balance: null, isOpen: true };
   const events = new AbortController();
   const listen = (node, name, work) => node.addEventListener(name, work, { signal: events.signal });
 
   clear();
   loadCatalog(state);
+  listen(document, "visibilitychange", () => state.offered && !document.hidden && loadCatalog(state));
   listen(form, "input", () => showPrice(state));
   listen(form, "submit", oneAtATime(buy, () => isAffordable(state) && purchase(order(userId))));
   listen(askAgain, "click", oneAtATime(askAgain, askForAnswers));
   orders.pending.forEach((pending) => track(pending, takeStage(pending.body)));
   askForAnswers();
 
-  const purchase = (body) => attempt(orders.send(body), body);
+  const purchase = (body) => attempt(orders.send(body), body, state.prices.get(body.size));
 
-  // Ends with the answer, though the picture may come later.
-  async function attempt(answer, body) {
+  // Ends with the answer, though the picture may come later. `price` is what the page showed, if it is known.
+  async function attempt(answer, body, price) {
     const isShown = takeStage(body);
     try {
-      const { key, generationRequestId: requestId, deductedCredits: cost, ...bought } = await answer;
+      const { key, generationRequestId: requestId, deductedCredits: cost, ...found } = await answer;
       if (!state.isOpen) return;
-      if (bought.status !== "pending") {
-        if (isShown()) present({ ...body, id: requestId, imageUrl: bought.imageUrl, cost });
+      if (price !== undefined && price !== cost) loadCatalog(state);
+      if (found.status !== "pending") {
+        if (isShown()) present({ ...body, id: requestId, imageUrl: found.imageUrl }, bought(cost, price));
         return;
       }
-      track({ key, requestId }, isShown);
+      if (isShown()) say(result, ordered(cost, price));
+      track({ key, requestId, price }, isShown);
       await pause(DOUBLE_CLICK_SECONDS);
     } catch (error) {
       if (isShown()) showNone(purchaseError(error), "bad");
@@ -67,7 +72,7 @@ export function openStudio(userId) {
   }
 
   // Follows a purchase until it has ended. Until then its order is kept, whatever becomes of this page.
-  async function track({ key, requestId }, isShown) {
+  async function track({ key, requestId, price }, isShown) {
     let last = null;
     const tell = (told) => {
       if (!isShown()) return;
@@ -79,7 +84,7 @@ export function openStudio(userId) {
       const request = await untilEnded(requestId, events.signal);
       orders.forget(key);
       if (!isShown()) return;
-      if (request.status === "completed") present(request, last);
+      if (request.status === "completed") present(request, last ?? bought(request.cost, price));
       else if (request.status === "canceled") showNone(CANCELED);
       else showNone(last ?? notMade(request.failure, request.cost), "bad");
     } catch {
@@ -110,33 +115,41 @@ export function openStudio(userId) {
     close() {
       state.isOpen = false;
       events.abort();
+      form.reset();
     },
   };
 }
 
-// Tries until it is there: without it nobody can buy.
+// Tries until it is there: without it nobody can buy. Later the page can do with the one that it has.
 async function loadCatalog(state) {
-  for (let tries = 1; state.isOpen; tries++) {
+  for (let tries = 1; state.isOpen; tries += 1) {
     try {
-      offer(await catalog, state);
+      const asked = performance.now() < EARLY_MS ? early : null;
+      early = null;
+      const catalog = await (asked ?? read("getCatalog"));
+      if (state.isOpen) offer(catalog, state);
       if (tries > 1) say(result, "");
       return;
     } catch (error) {
+      if (state.offered || !state.isOpen) return;
       say(result, `The catalog could not be loaded. ${explained(error)}`, "bad");
       await backOff(tries, error, MAX_PAUSE_SECONDS);
-      catalog = read("getCatalog");
-      catalog.catch(() => {});
     }
   }
 }
 
-function offer({ models, styles, colors, sizes }, state) {
+// What is chosen already stays chosen.
+function offer(catalog, state) {
+  const text = JSON.stringify(catalog);
+  if (text === state.offered) return;
+  state.offered = text;
+  const { models, styles, colors, sizes } = catalog;
   state.prices = new Map(sizes.map(({ size, credits }) => [size, credits]));
-  choices(find(GROUPS.style), "style", styles, favorite(styles));
-  choices(find(GROUPS.color), "color", colors, favorite(colors));
-  choices(find(GROUPS.model), "model", models, models[0]);
+  choices(find(GROUPS.style), "style", styles, chosen("style", styles));
+  choices(find(GROUPS.color), "color", colors, chosen("color", colors));
+  choices(find(GROUPS.model), "model", models, chosen("model", models));
   const names = sizes.sort((one, other) => one.credits - other.credits).map(({ size }) => size);
-  choices(find(GROUPS.size), "size", names, names[0], (size) => [
+  choices(find(GROUPS.size), "size", names, chosen("size", names), (size) => [
     shape(size),
     sizeText(size),
     el("span", { className: "hint" }, credits(state.prices.get(size))),
@@ -144,7 +157,10 @@ function offer({ models, styles, colors, sizes }, state) {
   showPrice(state);
 }
 
-const favorite = (values) => values.find((value) => FAVORITES.includes(value)) ?? values[0];
+function chosen(name, values) {
+  const candidates = [form.elements[name]?.value, ...FAVORITES, values[0]];
+  return candidates.find((value) => values.includes(value));
+}
 
 function order(userId) {
   const { style, color, size, model } = form.elements;
@@ -172,7 +188,7 @@ function showPrice(state) {
 function fillForm(picture) {
   form.elements.prompt.value = picture.prompt ?? "";
   for (const name of Object.keys(GROUPS)) {
-    const wanted = [...form.elements[name]].find((input) => input.value === picture[name]);
+    const wanted = [...form.querySelectorAll(`input[name=${name}]`)].find((input) => input.value === picture[name]);
     if (wanted) wanted.checked = true;
   }
 }
@@ -206,9 +222,8 @@ function offerCancel(button) {
   find("#stage-caption").hidden = false;
 }
 
-// A purchase has brought its picture; `words` if there is more to say than that.
 function present(picture, words) {
-  say(result, words ?? `Bought for ${credits(picture.cost)}.`, "good");
+  say(result, words, "good");
   show(picture);
 }
 
@@ -232,7 +247,7 @@ function show(picture) {
   image.addEventListener("error", () => {
     if (!image.isConnected) return;
     stage.dataset.state = "empty";
-    find("#canvas").replaceChildren(el("p", {}, "The picture is yours, but it could not be loaded. Reload the page."));
+    find("#canvas").replaceChildren(el("p", { role: "alert" }, "The picture is yours, but it could not be loaded. Reload the page."));
   });
   find("#canvas").replaceChildren(image);
   const caption = find("#stage-caption");

@@ -28,6 +28,11 @@ const FAILURES = {
   ACCOUNT_DELETED: "The account was deleted before there was a picture.",
 };
 
+// `shown` is the price that the page had, which may have changed since.
+const cost = (charged, shown = charged) =>
+  `${credits(charged)}${charged === shown ? "" : `, not ${number(shown)}: the price has changed`}.`;
+export const ordered = (charged, shown) => `Ordered for ${cost(charged, shown)}`;
+export const bought = (charged, shown) => `Bought for ${cost(charged, shown)}`;
 export const CANCELED = "Canceled. Your credits came back.";
 export const failure = (code) => FAILURES[code] ?? "The model failed.";
 
