@@ -2,31 +2,27 @@
 
 import { showCatalog } from "./catalog.js";
 import { find } from "./dom.js";
-import { showLatest, openReports } from "./reports.js";
+import { closeReports, showLatest } from "./reports.js";
 import { follow } from "./session.js";
 import { linkTabs } from "./tabs.js";
 import { openUsers } from "./users.js";
-import { openWebhooks, showDeliveries } from "./webhooks.js";
+import { closeWebhooks, showDeliveries } from "./webhooks.js";
 
-let close = () => {};
+const LOADS = { reports: showLatest, catalog: showCatalog, webhooks: showDeliveries };
+const loadOpenTab = linkTabs((panel) => LOADS[panel]?.());
+let closes = [];
 
 follow({
   enter(user, isAdmin) {
     find("#refused").hidden = isAdmin;
     if (!isAdmin) return;
-    const ends = [openUsers(user.uid), openReports(), openWebhooks()];
-    close = () => ends.forEach((end) => end());
+    closes = [openUsers(user.uid), closeReports, closeWebhooks];
+    loadOpenTab();
   },
   leave() {
-    close();
-    close = () => {};
+    closes.forEach((close) => close());
+    closes = [];
     find("#refused").hidden = true;
     document.querySelectorAll("[data-for-admins]").forEach((node) => (node.hidden = true));
   },
-});
-
-linkTabs((panel) => {
-  if (panel === "reports") showLatest();
-  if (panel === "catalog") showCatalog();
-  if (panel === "webhooks") showDeliveries();
 });

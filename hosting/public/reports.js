@@ -2,6 +2,7 @@
 
 import { call, read } from "./api.js";
 import { el, find, oneAtATime, say } from "./dom.js";
+import { Turns } from "./turns.js";
 import { days, explained, time } from "./words.js";
 
 const MAX_REPORTS = 25;
@@ -9,31 +10,32 @@ const weeks = find("#weeks");
 const frame = find("#report");
 const result = find("#report-result");
 const make = find("#make-report");
-let isOpen = false;
+const turns = new Turns();
+// One report at a time goes into the frame.
+let filling = Promise.resolve();
 
-// Gives what ends it.
-export function openReports() {
-  isOpen = true;
-  return () => {
-    isOpen = false;
-    weeks.replaceChildren();
-    frame.hidden = true;
-    frame.removeAttribute("srcdoc");
-  };
+export function closeReports() {
+  turns.end();
+  weeks.replaceChildren();
+  frame.hidden = true;
+  frame.removeAttribute("srcdoc");
+  say(result, "");
 }
 
 weeks.addEventListener("change", () => show(weeks.value));
 make.addEventListener("click", oneAtATime(make, makeNow));
 
 export async function showLatest() {
+  const isLast = turns.begin();
   try {
     const { reports } = await read("listWeeklyReports", { pageSize: MAX_REPORTS });
-    if (!isOpen) return;
+    if (!isLast()) return;
     weeks.replaceChildren(...reports.map(choice));
     weeks.disabled = !reports.length;
     if (reports.length) await show(weeks.value);
     else say(result, "There is no report yet. The first one is made on Monday, or now.");
   } catch (error) {
+    if (!isLast()) return;
     weeks.disabled = true;
     say(result, explained(error), "bad");
   }
@@ -49,21 +51,26 @@ function choice({ reportId, windowStart, windowEnd, scheduled, criticalCount }) 
 }
 
 async function makeNow() {
+  const isLast = turns.begin();
   say(result, "Counting the last seven days …");
   try {
     await call("getWeeklyReport", { method: "POST" });
-    await showLatest();
+    if (turns.isOpen) await showLatest();
   } catch (error) {
-    say(result, explained(error), "bad");
+    if (isLast()) say(result, explained(error), "bad");
   }
 }
 
 async function show(reportId) {
+  const isLast = turns.begin();
   try {
     const answer = await call("getWeeklyReport", { query: { reportId, format: "html" } });
-    await fill(await answer.text());
-    say(result, "");
+    const html = await answer.text();
+    filling = filling.catch(() => {}).then(() => isLast() && fill(html));
+    await filling;
+    if (isLast()) say(result, "");
   } catch (error) {
+    if (!isLast()) return;
     frame.hidden = true;
     say(result, explained(error), "bad");
   }

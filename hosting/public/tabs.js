@@ -2,7 +2,7 @@
 
 import { find } from "./dom.js";
 
-// Calls `opened` with the id of the panel that a tab opens.
+// Calls `opened` with the id of the panel that a tab opens. Gives what does so for the panel that is open.
 export function linkTabs(opened = () => {}) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
 
@@ -11,9 +11,9 @@ export function linkTabs(opened = () => {}) {
       const isIt = each === tab;
       each.setAttribute("aria-selected", String(isIt));
       each.tabIndex = isIt ? 0 : -1;
-      find(`#${each.getAttribute("aria-controls")}`).hidden = !isIt;
+      find(`#${panelOf(each)}`).hidden = !isIt;
     }
-    opened(tab.getAttribute("aria-controls"));
+    opened(panelOf(tab));
   }
 
   for (const [index, tab] of tabs.entries()) {
@@ -26,4 +26,7 @@ export function linkTabs(opened = () => {}) {
       next.focus();
     });
   }
+  return () => opened(panelOf(tabs.find((tab) => tab.getAttribute("aria-selected") === "true")));
 }
+
+const panelOf = (tab) => tab.getAttribute("aria-controls");

@@ -2,6 +2,7 @@
 
 import { ask, read } from "./api.js";
 import { el, find, oneAtATime, say } from "./dom.js";
+import { Turns } from "./turns.js";
 import { DELIVERY, explained, number, time } from "./words.js";
 
 const PAGE_SIZE = 25;
@@ -10,21 +11,15 @@ const list = find("#deliveries");
 const more = find("#more-deliveries");
 const result = find("#webhooks-result");
 const refresh = find("#reload-deliveries");
-let isOpen = false;
+const turns = new Turns();
 let nextPageToken = null;
-// The last choice of a status wins, whichever answer comes last.
-let wanted = 0;
 
-// Gives what ends it.
-export function openWebhooks() {
-  isOpen = true;
-  return () => {
-    isOpen = false;
-    list.replaceChildren();
-    more.hidden = true;
-    status.value = "";
-    say(result, "");
-  };
+export function closeWebhooks() {
+  turns.end();
+  list.replaceChildren();
+  more.hidden = true;
+  status.value = "";
+  say(result, "");
 }
 
 export const showDeliveries = () => loadPage(null);
@@ -34,11 +29,10 @@ refresh.addEventListener("click", oneAtATime(refresh, showDeliveries));
 more.addEventListener("click", oneAtATime(more, () => loadPage(nextPageToken)));
 
 async function loadPage(pageToken) {
-  const mine = (wanted += 1);
-  const isWanted = () => isOpen && mine === wanted;
+  const isLast = turns.begin();
   try {
     const found = await read("listWebhookDeliveries", { status: status.value, pageSize: PAGE_SIZE, pageToken });
-    if (!isWanted()) return;
+    if (!isLast()) return;
     const rows = found.deliveries.map(row);
     if (pageToken) list.append(...rows);
     else list.replaceChildren(...rows);
@@ -46,7 +40,7 @@ async function loadPage(pageToken) {
     more.hidden = !nextPageToken;
     say(result, list.children.length ? "" : nothing());
   } catch (error) {
-    if (isWanted()) say(result, explained(error), "bad");
+    if (isLast()) say(result, explained(error), "bad");
   }
 }
 
