@@ -247,7 +247,8 @@ function show(picture) {
   image.addEventListener("error", () => {
     if (!image.isConnected) return;
     stage.dataset.state = "empty";
-    find("#canvas").replaceChildren(el("p", { role: "alert" }, "The picture is yours, but it could not be loaded. Reload the page."));
+    const problem = "The picture is yours, but it could not be loaded. Reload the page.";
+    find("#canvas").replaceChildren(el("p", { role: "alert" }, problem));
   });
   find("#canvas").replaceChildren(image);
   const caption = find("#stage-caption");

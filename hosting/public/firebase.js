@@ -9,12 +9,12 @@ import {
 } from "./vendor/firebase-12.19.0/firebase-auth.js";
 
 const isLocal = ["127.0.0.1", "localhost"].includes(location.hostname);
+const NO_APP = "This project has no web app yet: docs/console.md tells how to add one.";
+const NO_ANSWER = "This page could not be loaded. Check the connection and reload it.";
 
 async function projectConfig() {
   const answer = await fetch("/__/firebase/init.json");
-  if (!answer.ok) {
-    document.querySelector("main").textContent = "This project has no web app yet: docs/console.md tells how to add one.";
-  }
+  if (answer.status === 404) throw new Error("no web app", { cause: NO_APP });
   return answer.json();
 }
 
@@ -26,7 +26,17 @@ async function emulatorAddresses() {
   return found ? JSON.parse(found[1]) : {};
 }
 
-const [config, found] = await Promise.all([projectConfig(), emulatorAddresses()]);
+// Without these there is no page.
+async function started() {
+  try {
+    return await Promise.all([projectConfig(), emulatorAddresses()]);
+  } catch (error) {
+    document.querySelector("main").textContent = error.cause ?? NO_ANSWER;
+    throw error;
+  }
+}
+
+const [config, found] = await started();
 
 export const emulators = found;
 export const app = initializeApp(config);

@@ -22,8 +22,16 @@ export function pictureUrl(imageUrl) {
 export function actions(picture, buyAgain) {
   const again = el("button", { type: "button", className: "quiet small" }, "Buy again");
   again.addEventListener("click", buyAgain);
-  const link = { href: pictureUrl(picture.imageUrl), download: `${picture.id}.png`, target: "_blank", rel: "noopener" };
-  return el("div", { className: "buttons" }, again, el("a", { className: "button quiet small", ...link }, "Download"));
+  return el("div", { className: "buttons" }, again, pictureLink(picture));
+}
+
+// A browser saves only what is on this site: pictures of simulated models, all of them PNG. Others it opens.
+function pictureLink({ id, imageUrl }) {
+  const href = pictureUrl(imageUrl);
+  if (!href) return null;
+  const link = el("a", { className: "button quiet small", href, target: "_blank", rel: "noopener" }, "Open");
+  if (link.origin === location.origin) Object.assign(link, { download: `${id}.png`, textContent: "Download" });
+  return link;
 }
 
 // Follows the feed; gives what stops it.

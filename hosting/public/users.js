@@ -131,6 +131,7 @@ function clearMove() {
 function setLabel() {
   button.textContent = move.elements.direction.value === "grantCredits" ? "Give credits" : "Take credits back";
 }
+
 // The account with this address, or null: a user id may look like an address too.
 async function withEmail(email) {
   try {
