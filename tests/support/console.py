@@ -3,21 +3,25 @@
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
-from tests.support.assembly import in_process
-from tests.support.browser import chromium
+from tests.support.assembly import assembled, in_process
+from tests.support.browser import Visit, chromium
 from tests.support.contract import order
 from tests.support.projects import ROOT, Project
+from tests.support.servers import wait_until
 from tests.support.trials import Trial
 
+BUY = "**/api/createGenerationRequest"
+REPEATED = ("prefer", "idempotency-key")
 SIGNUP_CREDITS = 4
+KEPT = """Object.entries(localStorage).filter(([name]) => name.startsWith("create")).map(([, order]) => order)"""
 # The text of an attack. Anything that made markup of it would run it.
 ATTACK = "<img src=x onerror=\"document.title='hacked'\"><b>bold</b>"
 
@@ -72,3 +76,53 @@ def _turn() -> Iterator[None]:
 def answer(status: int, body: object, route: Route) -> None:
     """Answers in place of a function."""
     route.fulfill(status=status, json=body)
+
+
+def reserve(console: Console, route: Route) -> str:
+    """Reserves the credits of a purchase, and its task is lost. Gives its id."""
+    headers = {name: route.request.headers[name] for name in REPEATED}
+    reserved = in_process(console.project).of("createGenerationRequest").post(route.request.post_data_json, headers)
+    assert reserved.status_code == 202
+    request_id: str = reserved.json()["generationRequestId"]
+    route.fulfill(status=202, json=reserved.json())
+    return request_id
+
+
+@contextmanager
+def no_worker(console: Console, page: Page) -> Iterator[list[str]]:
+    """Purchases of this page are reserved, and their tasks are lost. Gives their ids."""
+    ids: list[str] = []
+    page.route(BUY, lambda route: ids.append(reserve(console, route)))
+    yield ids
+    page.unroute(BUY)
+
+
+@contextmanager
+def held(page: Page, calls: str) -> Iterator[Callable[[], Route]]:
+    """These calls wait. Gives what waits for the next of them and hands it over, to be let go."""
+    routes: list[Route] = []
+
+    def taken() -> Route:
+        # Playwright tells of it while it works.
+        wait_until(lambda: page.evaluate("1") and bool(routes), "the call")
+        return routes.pop(0)
+
+    page.route(calls, lambda route: routes.append(route))
+    yield taken
+    page.unroute(calls)
+
+
+def work(console: Console, request_id: str) -> None:
+    """A worker comes, somewhere else."""
+    assembled(console.project).fulfillment.work(request_id)
+
+
+def cancel_button(visit: Visit, where: str = "#stage") -> Locator:
+    """The buttons there that cancel a purchase."""
+    return visit.page.locator(where).get_by_role("button", name="Cancel")
+
+
+def kept_orders(visit: Visit) -> list[str]:
+    """What the page remembers of purchases that have not ended."""
+    kept: list[str] = visit.page.evaluate(KEPT)
+    return kept

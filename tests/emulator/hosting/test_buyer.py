@@ -10,11 +10,11 @@ from playwright.sync_api import Route, expect
 
 from tests.support.assembly import in_process
 from tests.support.browser import Visit
-from tests.support.console import ATTACK, SIGNUP_CREDITS, Console, answer
+from tests.support.console import ATTACK, BUY, SIGNUP_CREDITS, Console, answer, kept_orders
 from tests.support.contract import order
 from tests.support.servers import wait_until
 
-BUY, ANY_PICTURE = "**/api/createGenerationRequest", "**/api/simulatedImage?*"
+ANY_PICTURE = "**/api/simulatedImage?*"
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
@@ -88,7 +88,7 @@ def test_a_lost_answer_and_a_reload_buy_once(console: Console, guest: Visit) -> 
     guest.shown().balance(SIGNUP_CREDITS - 1)
     assert len(console.project.requests_of(user_id)) == len(set(keys)) == 1
     guest.forgive("ERR_FAILED")
-    assert guest.page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('create'))") == []
+    assert kept_orders(guest) == []
 
 
 def test_a_token_that_is_refused_is_renewed(guest: Visit) -> None:
@@ -124,7 +124,7 @@ def test_what_a_new_user_needs_is_asked_for_until_it_is_there(guest: Visit, func
     guest.page.route(f"**/api/{function}*", refuse)
     guest.sign_up(f"{function.lower()}@example.com")
     guest.balance(SIGNUP_CREDITS)
-    expect(guest.page.locator("#result")).to_be_hidden()
+    expect(guest.page.locator("#result")).to_be_empty()
     assert len(asked) > 1
 
 
@@ -200,7 +200,7 @@ def test_a_buyers_day(console: Console, guest: Visit) -> None:
 def test_a_grant_and_a_refund_show_without_a_reload(
     console: Console, guest: Visit, record_property: Callable[[str, object], None]
 ) -> None:
-    """At most a second after it is in the books; so does the failed request itself."""
+    """Within three seconds of being in the ledger, on a machine that may be busy; so does the failed request itself."""
     guest.sign_in("testuser2@example.com", "testUser2")
     guest.ready().balance(10)
     began = time.monotonic()

@@ -5,52 +5,18 @@ comes. The others go through the Tasks emulator.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Route, expect
 
-from tests.support.assembly import assembled, in_process
 from tests.support.browser import Visit
-from tests.support.console import ATTACK, SIGNUP_CREDITS, Console
+from tests.support.console import ATTACK, BUY, SIGNUP_CREDITS, Console, cancel_button, kept_orders, no_worker, work
 from tests.support.contract import order
 from tests.support.servers import wait_until
 
-BUY, CANCEL = "**/api/createGenerationRequest", "**/api/cancelGenerationRequest"
-REPEATED = ("prefer", "idempotency-key")
-
-
-@contextmanager
-def no_worker(console: Console, page: Page) -> Iterator[list[str]]:
-    """Purchases of this page are reserved, and their tasks are lost. Gives their ids."""
-    ids: list[str] = []
-
-    def reserve(route: Route) -> None:
-        headers = {name: route.request.headers[name] for name in REPEATED}
-        reserved = in_process(console.project).of("createGenerationRequest").post(route.request.post_data_json, headers)
-        assert reserved.status_code == 202
-        ids.append(reserved.json()["generationRequestId"])
-        route.fulfill(status=202, json=reserved.json())
-
-    page.route(BUY, reserve)
-    yield ids
-    page.unroute(BUY)
-
-
-def work(console: Console, request_id: str) -> None:
-    """A worker comes, somewhere else."""
-    assembled(console.project).fulfillment.work(request_id)
-
-
-def cancel_button(visit: Visit, where: str = "#stage") -> Locator:
-    return visit.page.locator(where).get_by_role("button", name="Cancel")
-
-
-def kept_orders(visit: Visit) -> list[str]:
-    kept: list[str] = visit.page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('create'))")
-    return kept
+CANCEL = "**/api/cancelGenerationRequest"
 
 
 def reopened(visit: Visit) -> Visit:
