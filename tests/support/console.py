@@ -102,12 +102,15 @@ def held(page: Page, calls: str) -> Iterator[Callable[[], Route]]:
     """These calls wait. Gives what waits for the next of them and hands it over, to be let go."""
     routes: list[Route] = []
 
+    def hold(route: Route) -> None:
+        routes.append(route)
+
     def taken() -> Route:
         # Playwright tells of it while it works.
         wait_until(lambda: page.evaluate("1") and bool(routes), "the call")
         return routes.pop(0)
 
-    page.route(calls, lambda route: routes.append(route))
+    page.route(calls, hold)
     yield taken
     page.unroute(calls)
 
