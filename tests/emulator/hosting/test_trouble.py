@@ -127,8 +127,11 @@ def test_an_order_whose_answer_comes_after_its_user_has_left_is_followed_when_th
         guest.sign_out()
         request_id = reserve(console, late)
         wait_until(lambda: "requestId" in "".join(kept_orders(guest)), "the answer")
-    guest.enter("testUser1").ready()
-    guest.says("Your picture appears here.", "#stage")
+    # In the same page, which is not loaded again.
+    guest.page.get_by_role("button", name="Sign in as testUser1").click()
+    guest.ready().says("Your picture appears here.", "#stage")
+    expect(guest.page.locator("#gallery > li, #no-pictures:visible")).not_to_have_count(0)
+    assert len(kept_orders(guest)) == 1
     expect(guest.page.get_by_label("Prompt")).to_have_value("")
     guest.sign_out().sign_in("gone@example.com", "a good password")
     guest.ready().says("Making your picture", "#stage")
@@ -266,8 +269,8 @@ def test_live_regions_are_in_the_page_before_they_speak_and_one_tells_the_end(gu
     styles = regions.evaluate_all(
         "regions => regions.map(each => [each.id, each.hidden, getComputedStyle(each).display])"
     )
-    assert {"result", "connection", "lost", "pictures-result"} <= {name for name, *_ in styles}
     assert [name for name, is_hidden, display in styles if is_hidden or display == "none"] == []
+    assert {"result", "connection", "lost", "pictures-result"} <= {name for name, *_ in styles}
     assert regions.evaluate_all("regions => Math.max(...regions.map(each => each.offsetHeight))") <= 1
     assert guest.page.locator("#stage[aria-live], #stage [aria-live], #stage [role=status]").count() == 0
 
