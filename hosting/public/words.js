@@ -66,8 +66,8 @@ export function purchaseError(error) {
 // Why credits were not given or taken back, or that nobody knows yet.
 export function moveError(error) {
   if (error.isFinal) return explained(error);
-  const when = error.status === 401 ? "once you have signed in again" : "when it is loaded again";
-  return `${cause(error)} We do not know yet whether it was done. The page itself asks again ${when}: it cannot be done twice.`;
+  const step = error.status === 401 ? "Sign in again" : "Reload the page";
+  return `${cause(error)} We do not know yet whether it was done. ${step} within a few minutes: it asks again, and does it once.`;
 }
 
 const ENDED = {
