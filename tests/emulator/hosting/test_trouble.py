@@ -66,6 +66,26 @@ def test_a_purchase_is_not_taken_for_ended_while_firestore_cannot_be_reached(con
     forgive_lost_connections(guest)
 
 
+def test_a_purchase_that_is_followed_hides_no_older_picture(console: Console, guest: Visit) -> None:
+    """Firestore gives it first, as all that is known of the list; the older pages are there all the same."""
+    user_id = guest.sign_up("many@example.com")
+    batch = console.project.client.batch()
+    for number in range(30):
+        fields = {**order(user_id), "cost": 1, "status": "failed", "failure": "TIMED_OUT"}
+        fields["createdAt"] = datetime(2026, 3, 1, 12, number, tzinfo=UTC)
+        batch.set(console.project.client.document(f"generationRequests/many-{number}"), fields)
+    batch.commit()
+    with no_worker(console, guest.page) as ids:
+        guest.press_buy()
+        expect(cancel_button(guest)).to_be_visible()
+    guest.page.reload()
+    guest.says("Making your picture", "#stage")
+    guest.page.locator("#gallery > li").nth(23).scroll_into_view_if_needed()
+    guest.tiles(31)
+    work(console, ids[0])
+    guest.shown()
+
+
 def test_older_entries_that_cannot_be_loaded_are_asked_for_again(console: Console, guest: Visit) -> None:
     """A lost connection is not the end of the list; the page says so beside it and still follows the account."""
     user_id = guest.sign_up("history@example.com")
