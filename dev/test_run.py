@@ -10,7 +10,7 @@ from dev import ROOT, Problem, emulators, environment, toolchain
 from dev.supervise import run, say, supervising
 
 CHECKS = ("ruff format --check --quiet .", "ruff check --quiet .", "mypy")
-# A worker is idle half of the time, since it waits for servers. Files stay whole, since their tests share servers.
+# A worker is idle half of the time, since it waits for servers. tests/conftest.py says which tests stay together.
 SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 NO_TESTS_COLLECTED = 5
 

@@ -1,6 +1,5 @@
 """start-emulator.sh, ready, with a Chromium waiting to open the console's page."""
 
-import fcntl
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -53,7 +52,6 @@ class Console:
         """With the data of the repository, a copy of which goes to this folder."""
         shutil.copytree(ROOT / "emulator-data", data)
         with ExitStack() as stack:
-            stack.enter_context(_turn())
             browser = stack.enter_context(chromium(stack.enter_context(sync_playwright())))
             settings = {"REQUIRE_AUTH": "true", "SIGNUP_CREDITS": str(SIGNUP_CREDITS), "CATALOG_TTL_SECONDS": "0"}
             trial = stack.enter_context(Trial(data, **settings)).ready()
@@ -63,14 +61,6 @@ class Console:
             patch.setenv("FIREBASE_AUTH_EMULATOR_HOST", trial.address("Auth"))
             base, functions = (f"http://{trial.address(name)}" for name in ("Console", "Functions"))
             yield cls(base, functions, Project("demo-case-study"), ready_at, browser)
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """One console at a time: each has a browser and many processes, and with two a page waits for too long."""
-    with (ROOT / ".toolchain" / "console-tests.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def answer(status: int, body: object, route: Route) -> None:

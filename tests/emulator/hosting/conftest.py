@@ -1,4 +1,4 @@
-"""What the tests of the console share: one start of the emulators for each file."""
+"""What the tests of the console share: one start of the emulators."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ from tests.support.browser import CHROMIUM, Visit
 from tests.support.console import Console
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
