@@ -1,5 +1,6 @@
 """Firestore in this process: the same preconditions, versions and queries, without a round trip."""
 
+import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from store import (
     Write,
 )
 from store.values import encode
-from tests.support.memory_queries import page
+from tests.support.memory_queries import matcher, page
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# What nobody can change, so that it needs no copy.
+_ATOMS = frozenset((str, int, float, bool, type(None), datetime, bytes))
 Data = dict[str, Any]
 Hook = Callable[[str], None]
 
@@ -76,44 +79,71 @@ class _Documents:
     clock: Callable[[], datetime]
     lock: threading.RLock = field(default_factory=threading.RLock)
     history: dict[str, list[tuple[Version, Data | None]]] = field(default_factory=dict)
+    # The paths of each collection's documents, also of deleted ones.
+    collections: dict[str, list[str]] = field(default_factory=dict)
     now: datetime = _EPOCH
 
-    def read(self, path: str, as_of: Version | None = None) -> Document:
+    def read(self, path: str) -> Document:
         with self.lock:
-            read_time = self._read_time() if as_of is None else as_of
-            states = (state for state in reversed(self.history.get(path, [])) if state[0] <= read_time)
-            version, data = next(states, (read_time, None))
-            if data is None:
-                return Document(path, None, None, read_time)
-            return Document(path, _copied(data), version, read_time)
+            return _own(self._stored(path, self._read_time()))
 
-    def all(self, as_of: Version | None = None, collection: str | None = None) -> list[Document]:
+    def all(self) -> list[Document]:
         with self.lock:
-            as_of = self._read_time() if as_of is None else as_of
-            paths = [path for path in self.history if collection in (None, path.rpartition("/")[0])]
-            return [self.read(path, as_of) for path in paths]
+            now = self._read_time()
+            return [_own(self._stored(path, now)) for path in self.history]
+
+    def find(self, query: Query, as_of: Version | None = None) -> list[Document]:
+        matches = matcher(query)
+        with self.lock:
+            moment = self._read_time() if as_of is None else as_of
+            matching = []
+            for path in self._paths(query):
+                version, data = self._state(path, moment)
+                # Before a document is made or copied, since most do not match.
+                if data is not None and matches(data):
+                    matching.append(Document(path, data, version, moment))
+            return [_own(document) for document in page(query, matching)]
 
     def put(self, path: str, data: Data | None) -> None:
         with self.lock:
-            version = _version(self._commit_time())
-            self.history.setdefault(path, []).append((version, _copied(data)))
+            self._add(path, _version(self._commit_time()), _copied(data))
 
     def commit(self, writes: Sequence[Write]) -> dict[str, Version]:
         with self.lock:
             for write in writes:
-                _check(self.read(write.path), write)
+                _check(self._stored(write.path, self._read_time()), write)
             time = self._commit_time()
             return {write.path: self._apply(write, time) for write in writes}
 
     def _apply(self, write: Write, time: datetime) -> Version:
-        old = self.read(write.path)
+        old = self._stored(write.path, self._read_time())
         new = _over(old.fields, write.data, time, write.merges)
         # As in Firestore, a write that changes nothing leaves the version.
         if encode(new) == encode(old.fields) and old.version is not None:
             return old.version
         version = _version(time)
-        self.history.setdefault(write.path, []).append((version, new))
+        self._add(write.path, version, new)
         return version
+
+    def _add(self, path: str, version: Version, data: Data | None) -> None:
+        if path not in self.history:
+            self.collections.setdefault(path.rpartition("/")[0], []).append(path)
+        self.history.setdefault(path, []).append((version, data))
+
+    def _state(self, path: str, moment: Version) -> tuple[Version | None, Data | None]:
+        return next((state for state in reversed(self.history.get(path, ())) if state[0] <= moment), (None, None))
+
+    def _stored(self, path: str, moment: Version) -> Document:
+        """The document with the stored data itself, which nobody may change."""
+        version, data = self._state(path, moment)
+        return Document(path, data, None if data is None else version, moment)
+
+    def _paths(self, query: Query) -> Iterator[str]:
+        """Every document of the query's collections."""
+        names = [query.collection]
+        if query.everywhere:
+            names = [name for name in self.collections if name.rpartition("/")[2] == query.collection]
+        return itertools.chain.from_iterable(self.collections.get(name, ()) for name in names)
 
     def _read_time(self) -> Version:
         self.now = max(self.now, self.clock())
@@ -165,8 +195,7 @@ class _MemoryConnection(Connection):
         """Breaks, if `after_rpc` breaks it, when its documents have arrived."""
         self._before(rpc, timeout_seconds)
         self._store.queries.append(query)
-        collection = None if query.everywhere else query.collection
-        yield from page(query, self._store.documents.all(read_time, collection))
+        yield from self._store.documents.find(query, read_time)
         self._store.after_rpc(rpc)
 
     def _before(self, name: str, timeout_seconds: float) -> None:
@@ -174,9 +203,16 @@ class _MemoryConnection(Connection):
         self._store.before_rpc(name)
 
 
+def _own(document: Document) -> Document:
+    """The document for a caller who may change what it holds."""
+    data = None if document.data is None else _copied(document.data)
+    return Document(document.path, data, document.version, document.read_time)
+
+
 def _copied(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _copied(inner) for name, inner in value.items()}
+        # Most fields are atoms, and a call for each is most of the time that a copy takes.
+        return {name: inner if type(inner) in _ATOMS else _copied(inner) for name, inner in value.items()}
     return [_copied(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from store import Document, Opaque, Query
 
 # Its place in the order of values: before every other number.
 _NAN = (2, False, 0)
+_RANKS: Mapping[type, int] = {datetime: 3, str: 4, bytes: 5}
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "<": operator.lt,
@@ -19,12 +20,23 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def page(query: Query, documents: Sequence[Document]) -> list[Document]:
-    """Those of the documents that the query gives."""
-    name = query.order_by
-    key = _sort_key(name)
-    found = [document for document in documents if _matches(query, document)]
-    found.sort(key=key, reverse=query.descending)
+def matcher(query: Query) -> Callable[[Mapping[str, Any]], bool]:
+    """Tells whether the query gives a document of its collections that holds these fields."""
+    order_by = query.order_by
+    where = [(name, _OPERATORS[comparison], _order(wanted)) for name, comparison, wanted in query.where]
+
+    def matches(fields: Mapping[str, Any]) -> bool:
+        if order_by is not None and order_by not in fields:
+            return False
+        return all(name in fields and _holds(_order(fields[name]), compare, asked) for name, compare, asked in where)
+
+    return matches
+
+
+def page(query: Query, matching: list[Document]) -> list[Document]:
+    """Those of all matching documents that the query gives, in its order."""
+    key = _sort_key(query.order_by)
+    found = sorted(matching, key=key, reverse=query.descending)
     if query.after is not None:
         last = key(query.after)
         found = [document for document in found if (key(document) < last if query.descending else key(document) > last)]
@@ -35,31 +47,20 @@ def _sort_key(name: str | None) -> Callable[[Document], Any]:
     return lambda document: (_order(document.fields.get(name)) if name else (), document.path.split("/"))
 
 
-def _matches(query: Query, document: Document) -> bool:
-    collection = document.path.rpartition("/")[0]
-    name = collection.rpartition("/")[2] if query.everywhere else collection
-    if not document.exists or name != query.collection:
-        return False
-    if query.order_by is not None and query.order_by not in document.fields:
-        return False
-    return all(name in document.fields and _holds(document.fields[name], *rest) for name, *rest in query.where)
-
-
-def _holds(value: Any, comparison: str, wanted: Any) -> bool:
-    found, asked = _order(value), _order(wanted)
+def _holds(found: tuple[Any, ...], compare: Callable[[Any, Any], bool], asked: tuple[Any, ...]) -> bool:
     # Firestore compares within a type only, and NaN with nothing.
-    return found[0] == asked[0] and found != _NAN and _OPERATORS[comparison](found, asked)
+    return found[0] == asked[0] and found != _NAN and compare(found, asked)
 
 
 def _order(value: Any) -> tuple[Any, ...]:
     """Firestore's order of values: https://cloud.google.com/firestore/docs/concepts/data-types#value_type_ordering"""
+    kind = type(value)
+    if kind in _RANKS:
+        return (_RANKS[kind], value)
     if value is None or isinstance(value, bool):
         return (0,) if value is None else (1, value)
     if isinstance(value, int | float):
         return _NAN if math.isnan(value) else (2, True, value)
-    for rank, kind in enumerate((datetime, str, bytes), start=3):
-        if isinstance(value, kind):
-            return (rank, value)
     if isinstance(value, Opaque):
         return (6, value.kind, value.raw)
     if isinstance(value, Mapping):
