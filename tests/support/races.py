@@ -2,21 +2,17 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from calls import Accepted, Call, Caller
 from credits import keys
-from errors import GenerationCanceled, GenerationEnded, GenerationFailed
-from handlers import Services, cancel_generation_request, create_generation_request, generate_image
+from credits.documents import COMPLETED, PENDING
+from errors import GenerationEnded
+from handlers import Services, generate_image
 from images.model import ImageOrder, ProviderFailed
-from schemas.fields import KEY_HEADER, PREFER_HEADER
-from schemas.replies import GenerationReply
-from schemas.requests import CancelOrder, GenerationOrder
-from store import NO_DEADLINE, Deadline
+from store import Deadline
 from tests.support.builders import IMAGE_URL
-from tests.support.contract import order
+from tests.support.purchases import Refused, Said, Sold, Told, buy_image, cancel_purchase, order_image, told
 
 KEY = "race"
 OPENING_CREDITS = 10
@@ -51,52 +47,38 @@ class Race:
         """What was told of the request's end: by the purchase, by the cancellation, and to a client that asks again."""
         with ThreadPoolExecutor(2) as threads:
             sides = [threads.submit(self._finish), threads.submit(self._cancel)]
-            told = [answer for side in sides if (answer := side.result())]
-        return [*told, _told(self._buy) or "pending"]
+            endings = [ending for side in sides if (ending := side.result())]
+        return [*endings, self._buy() or PENDING]
 
     def _finish(self) -> str | None:
-        told = _told(self._buy)
+        ending = self._buy()
         if self.is_async:
-            generate_image(self._request_id, self.buyer)
-        return told
+            generate_image(keys.id_for_key(self.user_id, KEY), self.buyer)
+        return ending
 
     def _cancel(self) -> str | None:
         self.finish.barrier.wait()
-        return _told(self._send_cancel)
+        return _ending(told(lambda: cancel_purchase(self.rival, self.user_id, KEY)))
 
     def _buy(self) -> str | None:
-        wish = {PREFER_HEADER: "respond-async"} if self.is_async else {}
-        asked = GenerationOrder.model_validate({**order(self.user_id), KEY_HEADER: KEY, **wish})
-        answer = create_generation_request(asked, self._call, self.buyer)
-        if isinstance(answer, Accepted):
+        send = order_image if self.is_async else buy_image
+        return _ending(told(lambda: send(self.buyer, self.user_id, KEY)))
+
+
+def _ending(answer: Told) -> str | None:
+    """The status in which the request has ended, as it was told; None if it has not ended."""
+    match answer:
+        case Sold(image_url=image_url):
+            assert image_url == IMAGE_URL
+            return COMPLETED
+        case Said.ACCEPTED:
             return None
-        assert isinstance(answer.reply, GenerationReply)
-        assert answer.reply.image_url == IMAGE_URL
-        return "completed"
-
-    def _send_cancel(self) -> str:
-        asked = CancelOrder.model_validate({"generationRequestId": self._request_id})
-        cancel_generation_request(asked, self._call, self.rival)
-        return "canceled"
-
-    @property
-    def _request_id(self) -> str:
-        return keys.id_for_key(self.user_id, KEY)
-
-    @property
-    def _call(self) -> Call:
-        return Call(Caller(self.user_id), NO_DEADLINE)
-
-
-def _told(ask: Callable[[], str | None]) -> str | None:
-    try:
-        return ask()
-    except GenerationFailed:
-        return "failed"
-    except GenerationCanceled:
-        return "canceled"
-    except GenerationEnded as error:
-        return str(error.details["outcome"])
+        case Said.FAILED | Said.CANCELED:
+            return str(answer.value)
+        case Refused(error=GenerationEnded() as error):
+            return str(error.details["outcome"])
+        case _:
+            raise AssertionError(f"nobody should be told {answer}")
 
 
 @dataclass
@@ -112,7 +94,7 @@ class Results:
         self.problems += violations
         if set(told) != {stored}:
             self.problems.append(f"{stored} is stored, and {', '.join(told)} was told")
-        if balance_credits != OPENING_CREDITS - (stored == "completed"):
+        if balance_credits != OPENING_CREDITS - (stored == COMPLETED):
             self.problems.append(f"{stored} leaves {balance_credits} credits")
 
     def __str__(self) -> str:
