@@ -1,7 +1,7 @@
 """A Firestore connection whose round trips can be counted and broken."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
@@ -10,6 +10,28 @@ from store.client import EMULATOR_METADATA, emulator_channel
 
 Call = Callable[[], Any]
 Interceptor = Callable[[str, Call], Any]
+
+
+class RpcFailed(grpc.RpcError, grpc.Call):  # type: ignore[misc]
+    """What gRPC raises, with a code of our choice."""
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        super().__init__()
+        self._code = code
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return "injected"
+
+    def result(self, timeout: float | None = None) -> NoReturn:
+        raise self
+
+    def _unused(self, *_: Any) -> Any:
+        return None
+
+    initial_metadata = trailing_metadata = is_active = time_remaining = cancel = add_callback = _unused
 
 
 class _Hook(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):  # type: ignore[misc]

@@ -14,9 +14,8 @@ from store import RetryPolicy
 from tests.support.assembly import assembled, in_process, settings_of
 from tests.support.calls import Function, InProcess
 from tests.support.contract import error_of, order
-from tests.support.faults import RpcFailed
 from tests.support.projects import Project
-from tests.support.rpcs import hooked_connection
+from tests.support.rpcs import RpcFailed, hooked_connection
 from tests.support.servers import wait_until
 
 TTL_SECONDS = 60.0
