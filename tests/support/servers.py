@@ -5,7 +5,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +38,8 @@ TEST_SETTINGS: Mapping[str, str] = {
 }
 # Another project; and the Tasks emulator of the Functions emulator, which has no queue for a test's project.
 NOT_INHERITED = ("GOOGLE_CLOUD_PROJECT", "CLOUD_TASKS_EMULATOR_HOST")
+# A function on the server that has these settings.
+Key = tuple[str, str]
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
@@ -127,3 +130,18 @@ class FunctionServer(Function):
     ) -> None:
         self.kill()
         self._log.close()
+
+
+@contextmanager
+def serving(project_id: str, settings: Mapping[Key, Mapping[str, str]]) -> Iterator[dict[Key, FunctionServer]]:
+    """Servers with these settings, by what tells them apart and their function; they start side by side.
+
+    Functions of one kind have the same settings, and so one server: each is at its own name.
+    """
+    kinds = {kind: its for (kind, _), its in settings.items()}
+    assert all(its == kinds[kind] for (kind, _), its in settings.items())
+    with ExitStack() as stack:
+        servers = {kind: FunctionServer(EVERY_FUNCTION, project_id, **its) for kind, its in kinds.items()}
+        for server in servers.values():
+            stack.enter_context(server)
+        yield {(kind, function): servers[kind] for kind, function in settings}

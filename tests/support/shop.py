@@ -1,7 +1,5 @@
-"""A project in which something happened already, and servers with several settings at once."""
+"""A project in which something happened already."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +13,9 @@ from tests.support.assembly import assembled
 from tests.support.contract import ORDER
 from tests.support.identities import Account
 from tests.support.projects import Project
-from tests.support.servers import EVERY_FUNCTION, FunctionServer
 
 DELIVERY_ID = "told-granted"
 OLDER_REPORT_ID, OLDER_REPORT_END = "report_2020-01-06", datetime(2020, 1, 6, tzinfo=UTC)
-# A function on the server that has these settings.
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -85,21 +80,6 @@ def reserved(ledger: Ledger, user_id: str, key: str) -> Reservation:
     reservation = ledger.reserve(Purchase(user_id, **ORDER, prompt=None), key, price_or_error=1)
     assert isinstance(reservation, Reservation)
     return reservation
-
-
-@contextmanager
-def serving(project: Project, settings: Mapping[Key, Mapping[str, str]]) -> Iterator[dict[Key, FunctionServer]]:
-    """Servers with these settings, by what tells them apart and their function; they start side by side.
-
-    Functions of one kind have the same settings, and so one server: each is at its own name.
-    """
-    kinds = {kind: its for (kind, _), its in settings.items()}
-    assert all(its == kinds[kind] for (kind, _), its in settings.items())
-    with ExitStack() as stack:
-        servers = {kind: FunctionServer(EVERY_FUNCTION, project.id, **its) for kind, its in kinds.items()}
-        for server in servers.values():
-            stack.enter_context(server)
-        yield {(kind, function): servers[kind] for kind, function in settings}
 
 
 def _token_of(document_id: str) -> str:

@@ -14,8 +14,8 @@ from tests.support.contract import order
 from tests.support.fuzz import DescribedJob, Job, OddJob, Outcome, RawJob, api, operations, run
 from tests.support.odd_requests import Target
 from tests.support.projects import Project
-from tests.support.servers import FunctionServer
-from tests.support.shop import OLDER_REPORT_ID, Key, Shop, serving
+from tests.support.servers import FunctionServer, Key, serving
+from tests.support.shop import OLDER_REPORT_ID, Shop
 
 OPEN, AUTH = "open", "auth"
 WITHOUT_INPUT = ("GET /getCatalog", "GET /openapi")
@@ -76,7 +76,7 @@ def test_made_up_requests_get_described_answers_and_write_nothing_else(
     shop = Shop.opened(project)
     settings: dict[Key, dict[str, str]] = {(OPEN, function): {} for function in api().methods}
     settings |= {(AUTH, function): {"REQUIRE_AUTH": "true"} for function in WITH_AUTH}
-    with serving(project, settings) as servers:
+    with serving(project.id, settings) as servers:
         before = stored(project)
         outcome = run([*jobs(shop, servers)])
         after = stored(project)
