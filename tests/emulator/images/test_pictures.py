@@ -23,6 +23,8 @@ COMBINATIONS = itertools.product(
     ("realistic", "anime", "oil painting", "sketch", "cyberpunk", "watercolor"),
     ("model-a", "model-b"),
 )
+# A picture is drawn at each opening. The stride has no divisor in common with the numbers of styles and models.
+AGAIN_STRIDE = 5
 NOT_FOUND = {"code": 404, "status": "NOT_FOUND", "message": "Generation request not found.", "details": {}}
 
 
@@ -53,18 +55,19 @@ def opened_at(server: FunctionServer, url: str) -> str:
 def test_every_purchase_opens_as_its_picture(
     bought: Callable[..., str], record_property: Callable[[str, object], None]
 ) -> None:
-    """In each combination on offer: a PNG of the ordered size with its mark, and the same bytes the second time."""
+    """In each combination on offer: a PNG of the ordered size with its mark; every fifth has the same bytes again."""
     opened = 0
     wanted = itertools.islice(itertools.cycle([*COMBINATIONS]), 0, None, PICTURES_STRIDE)
     for size, color, style, model in itertools.islice(wanted, PICTURES):
         url = bought(size=size, color=color, style=style, model=model, prompt=f"picture {opened}")
-        first, again = requests.get(url, timeout=60), requests.get(url, timeout=60)
+        first = requests.get(url, timeout=60)
         assert (first.status_code, first.headers["Content-Type"]) == (200, "image/png")
         with Image.open(io.BytesIO(first.content)) as picture:
             picture.load()
             assert "{}x{}".format(*picture.size) == size
         assert MARK in first.content
-        assert first.content == again.content
+        if opened % AGAIN_STRIDE == 0:
+            assert requests.get(url, timeout=60).content == first.content
         opened += 1
     record_property("figure", f"pictures: {opened} of {PICTURES} purchases opened, each with its mark")
 
@@ -119,7 +122,7 @@ def test_a_broken_size_in_the_catalog_still_gives_a_picture(project: Project) ->
 
 
 def test_the_address_of_a_picture_never_comes_from_the_client(project: Project) -> None:
-    """Whatever host it names; a setting does."""
+    """A request that names another host in three headers gets the host of API_BASE_URL."""
     user_id = project.add_user(10)
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
     create = in_process(project, API_BASE_URL="https://shop.example/api").of("createGenerationRequest")
