@@ -183,7 +183,7 @@ runs = st.builds(
 )
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     bought=st.lists(purchases, min_size=1, max_size=12),
     runs=st.lists(runs, max_size=8),
