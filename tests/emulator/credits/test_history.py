@@ -113,7 +113,7 @@ def test_a_bad_query_is_refused(
 
 
 def test_the_history_of_an_unknown_user_is_not_found(credits_of: Function, many: Function) -> None:
-    """No document, no balance: 404."""
+    """Ledger and list of a user without a document: 404, `User not found.`"""
     for read in (credits_of, many):
         error = error_of(read.get(userId="nobody"))
         assert (error["code"], error["status"], error["message"]) == (404, "NOT_FOUND", "User not found.")

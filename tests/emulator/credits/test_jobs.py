@@ -66,7 +66,7 @@ def test_an_order_is_accepted_and_its_image_comes(base: str, imported: Project) 
 
 
 def test_a_client_that_waits_gets_the_image(base: str, imported: Project) -> None:
-    """In one answer, as from a synchronous purchase."""
+    """`Prefer: wait=50` gives 200 with the image and the new balance in one answer."""
     user_id = imported.add_user(10)
     answer = buy(base, user_id, "wait=50", "a")
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=50")
@@ -74,7 +74,7 @@ def test_a_client_that_waits_gets_the_image(base: str, imported: Project) -> Non
 
 
 def test_the_sweep_finds_an_order_whose_task_was_lost(base: str, imported: Project) -> None:
-    """It enqueues it again."""
+    """A sweep enqueues an order that nobody claimed for a while, and its image comes."""
     user_id = imported.add_user(10)
     reservation = waiting(imported, user_id)
     path = reservation.document.path
@@ -100,7 +100,7 @@ def test_a_buyer_cancels_an_order(api: InProcess, common_project: Project) -> No
 
 
 def test_what_has_ended_cannot_be_canceled(api: InProcess, common_project: Project) -> None:
-    """409 says how it ended; 404 if there is no such request."""
+    """A completed purchase gives 409 and says so; an unknown one gives 404."""
     buyer = Account.new(common_project.id)
     common_project.add_user(10, buyer.user_id)
     bought = api.of("createGenerationRequest").post(order(buyer.user_id), buyer.headers()).json()

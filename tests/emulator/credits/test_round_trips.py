@@ -80,7 +80,7 @@ def test_an_order_costs_one_read_and_one_commit(counted: Counted) -> None:
 
 
 def test_a_cancellation_costs_two_reads_and_one_commit(counted: Counted) -> None:
-    """Whose it is, read, refund."""
+    """One read tells whose request it is, one is the refund's, which is then committed."""
     api = counted.api()
     user_id = counted.project.add_user(10)
     asked = buying(api).post(order(user_id), {"Prefer": "respond-async"}).json()

@@ -80,7 +80,7 @@ def test_a_key_with_another_revocation_is_refused(books: Books) -> None:
 
 
 def test_an_unknown_or_deleted_user_has_nothing_to_take(books: Books) -> None:
-    """Nothing is written."""
+    """A revocation from either raises UserNotFound and writes nothing."""
     books.store.remove("users/ann")
     before = books.store.everything()
     for user_id in ("ann", "nobody"):

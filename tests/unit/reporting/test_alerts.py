@@ -23,7 +23,7 @@ def test_the_event_has_the_findings_and_a_text() -> None:
 
 
 def test_the_same_alerts_are_the_same_event() -> None:
-    """In any order; others are another one."""
+    """Two alerts in either order have one event id; other alerts, or another report, have another."""
     both = alerts.event("r1", {"r1-x": OUTAGE, "r1-y": NEW})
     turned = alerts.event("r1", {"r1-y": NEW, "r1-x": OUTAGE})
     assert both.id == turned.id
@@ -31,7 +31,7 @@ def test_the_same_alerts_are_the_same_event() -> None:
 
 
 def test_each_finding_is_logged_under_its_id(capsys: pytest.CaptureFixture[str]) -> None:
-    """One error event each."""
+    """Two findings make two error events, each with its alert's id."""
     alerts.log("r1", {"r1-x": OUTAGE, "r1-y": NEW})
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [(line["message"], line["severity"], line["id"]) for line in lines] == [

@@ -28,13 +28,13 @@ def test_the_dispersion_is_shrunk_while_there_are_few_weeks() -> None:
 def test_no_chance_is_below_that_of_counting_alone(
     distance: float, chance: float, counting: float, weeks: float, squares: float
 ) -> None:
-    """Whatever was learned."""
+    """For any distance, spread and history, the p-value is at least the exact test's, or 0.5."""
     p_value = Dispersion().learn(squares, 20).p_beyond(distance, chance, counting, weeks)
     assert min(chance, 0.5) <= p_value <= 1
 
 
 def test_chance_alone_explains_weeks_that_do_not_differ() -> None:
-    """The exact test's answer is kept."""
+    """If the weeks varied no more than chance does, the p-value is the exact test's."""
     assert Dispersion(0.5).p_beyond(0.5, 1e-7, 0.04, 0.01) == 1e-7
 
 

@@ -70,7 +70,7 @@ def test_a_sum_that_no_week_can_have_is_not_known(shop: Shop) -> None:
 
 
 def test_a_week_before_that_is_counted_has_its_own_grants(shop: Shop) -> None:
-    """They are compared with this week's."""
+    """Without a stored report of the week before, its 9 granted credits are counted anew."""
     moved(shop, "grants", 9, END - timedelta(days=9))
     shop.put(3, created=END - timedelta(days=9))
     previous = shop.make().previous
@@ -118,7 +118,7 @@ def test_credits_by_option_are_not_known_of_an_older_report(shop: Shop) -> None:
 
 
 def test_the_credits_of_all_users_are_added_up(shop: Shop) -> None:
-    """As of the moment at which the report is made; stored with it."""
+    """What all users hold when the report is made is stored with it, with that time."""
     report = holding(shop, ann=97, bob=0, eve=3)
     assert report.outstanding == Outstanding(100, shop.clock())
     read = shop.reports.read(report.id, shop.clock())
@@ -161,7 +161,7 @@ def test_what_is_outstanding_long_after_the_week_is_not_the_weeks(shop: Shop, la
     ids=repr,
 )
 def test_an_odd_sum_in_a_stored_report_is_not_known(odd: Any) -> None:
-    """As if an older version had made the report."""
+    """Anything but a count of credits with a time is read as None, as if nothing had been recorded."""
     assert Report.from_fields("report_2026-11-23", {"outstanding": odd}).outstanding is None
 
 

@@ -31,7 +31,7 @@ def kinds(current: Usage, history: Sequence[Usage]) -> set[str]:
 
 @pytest.mark.parametrize("weeks", [0, 1, 5, 6, 8])
 def test_a_week_like_those_before_has_no_finding(weeks: int) -> None:
-    """With any length of history."""
+    """The same numbers as in 0 to 8 weeks before are not news."""
     assert detect(week(), [week()] * weeks) == []
 
 
@@ -333,7 +333,7 @@ def test_a_category_that_vanished_is_found_once() -> None:
 
 
 def test_a_category_that_is_new_is_found() -> None:
-    """Never used before."""
+    """A style with 333 requests and none in three weeks before is named."""
     (finding,) = detect(week(), [week(styles=STYLES[1:])] * 3)
     assert (finding.kind, finding.dimension, finding.value, finding.change) == ("new", "style", "anime", None)
     assert finding.message == "Style 'anime' is new: 333 requests, after none in the 3 weeks before."

@@ -10,7 +10,7 @@ FINDING = Finding("failure_rate_rise", "Rose.", "critical", "model", "model-b", 
 
 
 def test_a_stored_finding_is_read_back() -> None:
-    """Every field."""
+    """A finding whose fields all have a value is equal after it was stored and read."""
     assert Finding.from_fields(FINDING.to_fields()) == FINDING
     assert FINDING.to_fields()["change"] == 1
 

@@ -125,7 +125,7 @@ def test_more_options_than_a_report_holds_are_added_up() -> None:
 
 @pytest.mark.parametrize("users", [0, 1, 100_000])
 def test_users_are_counted_exactly(users: int) -> None:
-    """Over days that share some of them."""
+    """Users who ordered on two days count once, also when there are 100,000 of them."""
     monday, tuesday = DayFold("2026-11-16"), DayFold("2026-11-17")
     for number in range(users):
         monday.add({"userId": f"user-{number}"})

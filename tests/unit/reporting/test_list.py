@@ -125,7 +125,7 @@ def test_the_answer_says_the_main_figures_of_each_report() -> None:
 
 
 def test_critical_findings_are_counted() -> None:
-    """Beside all findings."""
+    """Of three findings one is critical: the list gives both numbers."""
     backend = Backend()
     findings = [{"severity": "critical", "message": "Grave."}, {"message": "Mild."}, {"message": "Mild."}]
     end = datetime.combine(backend.clock().date(), datetime.min.time(), backend.clock().tzinfo)

@@ -14,7 +14,7 @@ P_VALUES = st.lists(st.floats(0, 1), max_size=20)
 
 
 def test_fisher_agrees_with_exact_arithmetic() -> None:
-    """Every small table."""
+    """In every table of up to 12 and 30 trials the p-value is that of exact fractions."""
     for trials, trials_before in product((1, 5, 12), (1, 7, 30)):
         for hits, hits_before in product(range(trials + 1), range(trials_before + 1)):
             expected = exact_fisher(hits, trials, hits_before, trials_before)

@@ -31,7 +31,7 @@ REPORT: dict[str, Any] = {
 
 
 def test_a_report_becomes_usage() -> None:
-    """Of today's form."""
+    """A report as it is stored today gives its counts, credits, times and breakdowns, without problems."""
     usage = Usage.from_fields(REPORT)
     expected = Counts(100, 80, 15)
     assert (usage.counts, usage.pending, usage.credits_spent, usage.success_percent) == (expected, 5, 240, 84.21)

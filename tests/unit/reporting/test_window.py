@@ -38,7 +38,7 @@ def test_a_manual_window_ends_now() -> None:
     "window", [Window(datetime(2026, 11, 23, tzinfo=UTC)), Window(datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC), False)]
 )
 def test_an_id_names_its_window(window: Window) -> None:
-    """Of a scheduled and of a manual report."""
+    """The id of a scheduled and of a manual window gives the window back."""
     assert Window.of_id(window.report_id) == window
 
 

@@ -36,7 +36,7 @@ from reporting.words import (
     ],
 )
 def test_numbers(value: float | None, words: str) -> None:
-    """All digits while they can be read."""
+    """Numbers have all their digits below 10 million, and a unit above."""
     assert number(value) == words
 
 
@@ -82,7 +82,7 @@ def test_changes() -> None:
 
 
 def test_parts() -> None:
-    """Both numbers as elsewhere."""
+    """A part of a whole is written with both numbers, each as numbers are elsewhere."""
     assert part(4, 6) == "4 of 6"
     assert part(1_234, 20_000_000) == "1,234 of 20.0M"
 
