@@ -1,6 +1,8 @@
 """What must hold when a case has come to its end."""
 
 import collections
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
@@ -14,6 +16,7 @@ from tests.support.faults.scenarios import COST_CREDITS, SCENARIOS, act, sweep, 
 from tests.support.files import TRAINED_MARK
 from tests.support.purchases import Said, Sold, Told
 
+Requests = Sequence[Mapping[str, Any]]
 # What a client can be told in the end that gets no image.
 ENDS = (Said.FAILED, Said.CANCELED, Said.GRANTED, Said.REVOKED)
 
@@ -36,16 +39,19 @@ def problems_when_settled(case: Case, told: list[Told]) -> list[str]:
         told.append(case.ask_elsewhere())
     sweep(case)
     told.append(case.ask_elsewhere())
-    violations = audit_of(case.project).of_user(case.user_id).violations
-    return (
-        violations + _wrong_pictures(case) + _repeated_runs(case) + _wrong_balance(case) + _untrue_answers(case, told)
-    )
+    requests = case.project.requests_of(case.user_id)
+    sold = _paid_for(case, requests)
+    return [
+        *audit_of(case.project).of_user(case.user_id).violations,
+        *_wrong_pictures(case, requests),
+        *_repeated_runs(case),
+        *_wrong_balance(case, sold),
+        *_untrue_answers(requests, sold, told),
+    ]
 
 
-def _wrong_balance(case: Case) -> list[str]:
-    sold, problems = _paid_for(case), []
-    if len(sold) > 1:
-        problems.append(f"{len(sold)} images were paid for")
+def _wrong_balance(case: Case, sold: Sequence[Sold]) -> list[str]:
+    problems = [f"{len(sold)} images were paid for"] if len(sold) > 1 else []
     expected_credits = OPENING_CREDITS + SCENARIOS[case.scenario].granted_credits - COST_CREDITS * len(sold)
     balance_credits = case.project.balance(case.user_id)
     if balance_credits != expected_credits:
@@ -53,35 +59,33 @@ def _wrong_balance(case: Case) -> list[str]:
     return problems
 
 
-def _untrue_answers(case: Case, told: list[Told]) -> list[str]:
-    sold = _paid_for(case)
+def _untrue_answers(requests: Requests, sold: Sequence[Sold], told: Sequence[Told]) -> list[str]:
     problems = [
         f"the client got {answer}, unpaid" for answer in told if isinstance(answer, Sold) and answer not in sold
     ]
     if Said.FAILED in told and sold:
         problems.append("the client was told of a failure and paid for an image")
-    if Said.CANCELED in told and any(its["status"] != CANCELED for its in case.project.requests_of(case.user_id)):
+    if Said.CANCELED in told and any(its["status"] != CANCELED for its in requests):
         problems.append("the client was told of a cancellation, and the request is not canceled")
     if not (isinstance(told[-1], Sold) or told[-1] in ENDS):
         problems.append(f"the client's last retry was told {told[-1]}")
     return problems
 
 
-def _paid_for(case: Case) -> list[Sold]:
+def _paid_for(case: Case, requests: Requests) -> list[Sold]:
     """Each image that was paid for, as the client must be told of it."""
     entries = case.project.entries(case.user_id)
     left = {entry["generationRequestId"]: entry["balanceAfter"] for entry in entries if entry["type"] == DEDUCTION}
-    requests = case.project.requests_of(case.user_id)
     return [Sold(its["imageUrl"], left[its["id"]]) for its in requests if its["status"] == COMPLETED]
 
 
-def _wrong_pictures(case: Case) -> list[str]:
+def _wrong_pictures(case: Case, requests: Requests) -> list[str]:
     """Completed requests without their picture, and pictures that nobody was sold."""
     if case.bucket is None:
         return []
     wanted = {
         PictureKey(case.user_id, its["id"], (its.get("claims") or [its["attemptId"]])[-1]).object_name: its["imageUrl"]
-        for its in case.project.requests_of(case.user_id)
+        for its in requests
         if its["status"] == COMPLETED
     }
     there = case.bucket.names(f"images/{case.user_id}/")
