@@ -26,17 +26,17 @@ def must_die(act: Callable[..., object], *args: object) -> None:
 def exit_code_of(act: Callable[..., object], *args: object) -> int | None:
     """How a child process that runs `act` ends; None if it still runs after CHILD_SECONDS. Safe in threads."""
     with _CHILDREN:
-        child = _prepared_to_fork(act.__module__).Process(target=act, args=args)
+        child = _prepared_to_fork().Process(target=act, args=args)
         child.start()
     wait([child.sentinel], CHILD_SECONDS)
     with _CHILDREN:
         return child.exitcode
 
 
-def _prepared_to_fork(module: str) -> multiprocessing.context.ForkServerContext:
-    """Forks from a server that has imported everything but has no gRPC channel, so that a child costs milliseconds."""
+def _prepared_to_fork() -> multiprocessing.context.ForkServerContext:
+    """Forks from a server that has imported the harness but has no gRPC channel, so that a child costs milliseconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
+    context.set_forkserver_preload([__package__])
     with pytest.MonkeyPatch.context() as patch:
         # The server looks for the modules there, and not on this process's path.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
