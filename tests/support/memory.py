@@ -131,7 +131,10 @@ class _Documents:
         self.history.setdefault(path, []).append((version, data))
 
     def _state(self, path: str, moment: Version) -> tuple[Version | None, Data | None]:
-        return next((state for state in reversed(self.history.get(path, ())) if state[0] <= moment), (None, None))
+        for state in reversed(self.history.get(path, ())):
+            if state[0] <= moment:
+                return state
+        return None, None
 
     def _stored(self, path: str, moment: Version) -> Document:
         """The document with the stored data itself, which nobody may change."""
