@@ -28,4 +28,4 @@ class SimulatedModel:
         """
         if self.uniform() < self.failure_rate:
             raise ProviderFailed(f"{self.name} failed, as simulated.")
-        return PictureUrl(picture_url(self.base_url, order.request_id, order.attempt_id))
+        return PictureUrl(picture_url(self.base_url, order.request_id, order.run_id))

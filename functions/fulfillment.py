@@ -86,7 +86,7 @@ class Fulfillment:
     def _generate_or_refund(self, purchase: Purchase, reservation: Reservation, image_deadline: Deadline) -> str:
         order = ImageOrder(
             reservation.request_id,
-            reservation.attempt_id,
+            reservation.run_id,
             purchase.style,
             purchase.color,
             purchase.size,
@@ -112,4 +112,4 @@ class Fulfillment:
 
 
 def _picture_key(reservation: Reservation) -> PictureKey:
-    return PictureKey(reservation.user_id, reservation.request_id, reservation.attempt_id)
+    return PictureKey(reservation.user_id, reservation.request_id, reservation.run_id)

@@ -40,7 +40,7 @@ class CompletionPlan:
             raise failed(reservation.cost_credits, request.id, documents.failure(request))
         if status == CANCELED:
             raise GenerationCanceled(reservation.cost_credits, request.id)
-        if documents.run_id(request) != reservation.attempt_id:
+        if documents.run_id(request) != reservation.run_id:
             raise ClaimLost
         event = _event(request, COMPLETED, imageUrl=self.image_url)
         if status == COMPLETED:
@@ -136,7 +136,7 @@ def failed(cost_credits: int, request_id: str, failure: str, *, is_replay: bool 
 
 def is_run_of(reservation: Reservation) -> Callable[[Document], bool]:
     """Whether a request still belongs to this run."""
-    return lambda request: documents.run_id(request) == reservation.attempt_id
+    return lambda request: documents.run_id(request) == reservation.run_id
 
 
 def _event(request: Document, status: str, **outcome: str) -> Event:

@@ -43,11 +43,12 @@ class Purchase:
 class Reservation:
     """Credits taken for a pending request, and the one run of a model that may end it.
 
-    `attempt_id` is this run's id, and `document` the request as this run wrote it.
+    `run_id` is random: the attempt's that reserved, or the claim's of a worker. `document` is the request as this run
+    wrote it.
     """
 
     request_id: str
-    attempt_id: str
+    run_id: str
     user_id: str
     cost_credits: int
     balance_after_credits: int

@@ -30,7 +30,7 @@ class PictureKey:
 
     user_id: str
     request_id: str
-    attempt_id: str
+    run_id: str
 
     @classmethod
     def not_sold(cls, request: Document) -> list["PictureKey"]:
@@ -47,7 +47,7 @@ class PictureKey:
 
     @property
     def object_name(self) -> str:
-        return f"images/{self.user_id}/{self.request_id}-{self.attempt_id}"
+        return f"images/{self.user_id}/{self.request_id}-{self.run_id}"
 
 
 class FileStore(Protocol):

@@ -13,11 +13,11 @@ MAX_URL_LENGTH = 2_048
 class ImageOrder:
     """What a model needs to know of a request: not who asked, nor what it costs.
 
-    `attempt_id` is random, so it can stand in a URL that nobody should guess; `request_id` can be guessed.
+    `run_id` is random, so it can stand in a URL that nobody should guess; `request_id` can be guessed.
     """
 
     request_id: str
-    attempt_id: str
+    run_id: str
     style: str
     color: str
     size: str

@@ -40,13 +40,13 @@ class Shop:
         project.add_user(1_000, "reader")
         ledger = assembled(project).ledger
         completed, failed = reserved(ledger, "reader", "completed"), reserved(ledger, "reader", "failed")
-        ledger.complete(completed, picture_url("https://api", completed.request_id, completed.attempt_id))
+        ledger.complete(completed, picture_url("https://api", completed.request_id, completed.run_id))
         ledger.refund(failed, PROVIDER_FAILED)
         project.put(f"reports/{OLDER_REPORT_ID}", {"totalRequests": 4, "topUser": "ann", "windowEnd": OLDER_REPORT_END})
         project.put(f"webhookDeliveries/{DELIVERY_ID}", delivery())
         return cls(
             completed.request_id,
-            completed.attempt_id,
+            completed.run_id,
             failed.request_id,
             entry_token=_token_of(f"{completed.request_id}-deduction"),
             request_token=_token_of(completed.request_id),

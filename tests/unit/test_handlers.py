@@ -101,7 +101,7 @@ def test_the_model_gets_the_order_without_the_user(backend: Backend) -> None:
     backend.add_user()
     bought = reply(buy(backend, prompt="a lighthouse"), GenerationReply)
     expected = ImageOrder(
-        bought.generation_request_id, orders[0].attempt_id, "realistic", "vibrant", "512x512", "a lighthouse"
+        bought.generation_request_id, orders[0].run_id, "realistic", "vibrant", "512x512", "a lighthouse"
     )
     assert orders == [expected]
 

@@ -93,8 +93,8 @@ def test_what_is_not_a_bought_picture_is_not_found(
     ledger.refund(failed, "PROVIDER_FAILED")
     one, other = ids_of(bought()), ids_of(bought())
     for request_id, token in [
-        (pending.request_id, pending.attempt_id),
-        (failed.request_id, failed.attempt_id),
+        (pending.request_id, pending.run_id),
+        (failed.request_id, failed.run_id),
         ("unknown", "token"),
         (one[0], "guessed"),
         (one[0], one[0]),

@@ -110,13 +110,13 @@ class Model:
     meanwhile: Callable[[Case], object]
 
     def generate(self, order: ImageOrder, deadline: Deadline) -> PictureBytes | PictureUrl:
-        self.case.note(RUN, order.attempt_id)
+        self.case.note(RUN, order.run_id)
         self.meanwhile(self.case)
         if self.case.fails:
             raise ProviderFailed("The scenario says so.")
         if self.case.bucket is not None:
             return PICTURE
-        return PictureUrl(picture_url("https://api", order.request_id, order.attempt_id))
+        return PictureUrl(picture_url("https://api", order.request_id, order.run_id))
 
 
 @dataclass(frozen=True)

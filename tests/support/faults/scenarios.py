@@ -127,7 +127,7 @@ def _reserve_only(case: Case) -> None:
 def _upload_only(case: Case) -> None:
     """The process died after its upload."""
     reservation = reserved(case.services().ledger, case.user_id, case.key)
-    _upload(case, reservation.attempt_id)
+    _upload(case, reservation.run_id)
     case.project.expire_leases()
 
 
@@ -137,7 +137,7 @@ def _die_working(case: Case) -> None:
     claim = case.services().fulfillment.claims.claim(case.request_id)
     assert claim is not None
     if case.bucket is not None:
-        _upload(case, claim.reservation.attempt_id)
+        _upload(case, claim.reservation.run_id)
     _end_claims(case)
 
 

@@ -42,7 +42,7 @@ def test_a_claim_has_what_the_model_needs(books: Books, claims: Claims) -> None:
     reservation = order(books)
     claim = claimed(claims, reservation)
     assert (claim.purchase, claim.run_seconds) == (PURCHASE, CLAIM_SECONDS)
-    assert (claim.reservation.attempt_id, claim.reservation.balance_after_credits) == ("claim1", 7)
+    assert (claim.reservation.run_id, claim.reservation.balance_after_credits) == ("claim1", 7)
     stored = books.fields(reservation.document.path)
     assert (stored["claims"], stored["status"]) == (["claim1"], "pending")
 
@@ -91,7 +91,7 @@ def test_a_claim_whose_answer_is_lost_is_known_again(books: Books, claims: Claim
     """The worker reads its own id and goes on."""
     reservation = order(books)
     books.store.after_rpc = failing(code)
-    assert claimed(claims, reservation).reservation.attempt_id == "claim1"
+    assert claimed(claims, reservation).reservation.run_id == "claim1"
     books.store.after_rpc = quiet
     assert books.fields(reservation.document.path)["claims"] == ["claim1"]
 

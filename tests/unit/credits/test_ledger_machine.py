@@ -191,10 +191,10 @@ class LedgerMachine(RuleBasedStateMachine):
         except GenerationCanceled:
             assert bought.status == "canceled"
         except ClaimLost:
-            assert bought.status == "completed" or bought.run_id != reservation.attempt_id
+            assert bought.status == "completed" or bought.run_id != reservation.run_id
             return
         else:
-            assert bought.status == "failed" or bought.run_id == reservation.attempt_id
+            assert bought.status == "failed" or bought.run_id == reservation.run_id
         self._ended(bought, "failed")
 
     @rule(reservation=reservations, lost=lost_answers)
@@ -396,7 +396,7 @@ class LedgerMachine(RuleBasedStateMachine):
             cost,
             balance,
             expires_at_seconds,
-            reservation.attempt_id,
+            reservation.run_id,
             claimable_at_seconds,
             self.elapsed_seconds,
         )
@@ -416,7 +416,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (claim is not None) == is_free
         if claim is None:
             return None
-        bought.claims.append(claim.reservation.attempt_id)
+        bought.claims.append(claim.reservation.run_id)
         bought.claimable_at_seconds = bought.worker_due_at_seconds = self.elapsed_seconds + CLAIM_SECONDS
         return claim.reservation
 
@@ -433,7 +433,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "canceled": GenerationCanceled,
         }
         expected = ends.get(bought.status)
-        if expected is None and bought.run_id != reservation.attempt_id:
+        if expected is None and bought.run_id != reservation.run_id:
             expected = ClaimLost
         assert refused is expected
         if refused is None:

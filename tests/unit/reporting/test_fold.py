@@ -44,7 +44,7 @@ def test_the_time_is_from_order_to_picture() -> None:
     waiting, lost = books.reserve(), books.reserve()
     for path in (waiting.document.path, lost.document.path):
         books.change(path, claimableAt=books.clock(), claims=["claim"])
-    waiting = replace(waiting, attempt_id="claim", document=books.store.read_one(waiting.document.path))
+    waiting = replace(waiting, run_id="claim", document=books.store.read_one(waiting.document.path))
     books.clock.forward(90)
     books.ledger.complete(waiting, IMAGE_URL)
     books.clock.forward(LEASE_SECONDS)
