@@ -84,9 +84,12 @@ class Reader:
     def pages(
         self, query: Query, deadline: Deadline = NO_DEADLINE, read_time: Version | None = None
     ) -> Iterator[list[Document]]:
-        """The query's documents in pages of its `limit`, one round trip each."""
+        """The query's documents in pages of its `limit`, one round trip each. The last page has fewer, if any."""
+        assert query.limit, "a page has a size"
         while page := self.query(query, deadline, read_time):
             yield page
+            if len(page) < query.limit:
+                return
             query = replace(query, after=page[-1])
 
     def for_each(self, query: Query, work: Callable[[Document], T], deadline: Deadline = NO_DEADLINE) -> list[T]:

@@ -27,9 +27,9 @@ SCENARIO_RPCS = {
     "success": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Commit"],
     "picture": ["RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Upload", "Commit"],
     "picture, release": [
-        *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "Commit", "RunQuery"),
+        *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "Commit"),
         *("BatchGetDocuments", "RunQuery", "BatchGetDocuments", "RunQuery"),
-        *("RunQuery", "Delete", "RunQuery"),
+        *("RunQuery", "Delete"),
     ],
     "order": [
         *("RunQuery", "RunQuery", "RunQuery", "BatchGetDocuments", "Commit", "Enqueue"),
