@@ -153,6 +153,12 @@ class Books:
         assert isinstance(outcome, Reservation)
         return outcome
 
+    def order(self, key: str = "k1") -> Reservation:
+        """A new reservation of PURCHASE for 3 credits that waits for a worker."""
+        outcome = self.ledger.reserve(PURCHASE, key, price_or_error=3, is_async=True)
+        assert isinstance(outcome, Reservation)
+        return outcome
+
     def cancel(self, reservation: Reservation) -> None:
         """Cancels a pending purchase: its credits are back."""
         self.ledger.cancel(reservation.request_id, reservation.user_id)

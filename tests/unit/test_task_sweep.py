@@ -8,10 +8,9 @@ import pytest
 
 from credits.claims import Claims
 from credits.documents import GENERATION_REQUESTS, WORKER_DUE_AT
-from credits.reservations import Reservation
 from store import NO_DEADLINE, Deadline
 from task_sweep import PAGE_SIZE, TaskSweep
-from tests.support.builders import PURCHASE, Books, counter_ids
+from tests.support.builders import Books, counter_ids
 from tests.support.queues import ListQueue
 
 OVERDUE_SECONDS, PAUSE_SECONDS, CLAIM_SECONDS = 30.0, 240.0, 240.0
@@ -33,16 +32,10 @@ def claims(books: Books) -> Claims:
     return Claims(books.store, counter_ids("claim"), CLAIM_SECONDS)
 
 
-def order(books: Books, key: str = "k1") -> Reservation:
-    outcome = books.ledger.reserve(PURCHASE, key, price_or_error=3, is_async=True)
-    assert isinstance(outcome, Reservation)
-    return outcome
-
-
 def test_an_order_that_waits_gets_another_task(books: Books) -> None:
     """Once it is overdue, and not again before that task had time to come."""
     queue = ListQueue()
-    reservation = order(books)
+    reservation = books.order()
     assert sweep(books, queue).run() == 0
     books.clock.forward(OVERDUE_SECONDS)
     assert sweep(books, queue).run() == 1
@@ -56,7 +49,7 @@ def test_an_order_that_waits_gets_another_task(books: Books) -> None:
 def test_a_claim_that_was_not_used_gets_another_task(books: Books) -> None:
     """Once its time is over and the order is overdue again: its worker has died."""
     queue = ListQueue()
-    assert claims(books).claim(order(books).request_id)
+    assert claims(books).claim(books.order().request_id)
     books.clock.forward(CLAIM_SECONDS)
     assert sweep(books, queue).run() == 0
     books.clock.forward(OVERDUE_SECONDS + 1)
@@ -65,7 +58,7 @@ def test_a_claim_that_was_not_used_gets_another_task(books: Books) -> None:
 
 def test_what_the_queue_does_not_take_is_asked_for_by_the_next_sweep(books: Books) -> None:
     """It keeps its time, so it waits for no pause."""
-    order(books)
+    books.order()
     books.clock.forward(OVERDUE_SECONDS)
     assert sweep(books, ListQueue(takes=False)).run() == 0
     assert sweep(books, ListQueue()).run() == 1
@@ -73,7 +66,7 @@ def test_what_the_queue_does_not_take_is_asked_for_by_the_next_sweep(books: Book
 
 def test_a_task_that_comes_meanwhile_keeps_its_claim(books: Books) -> None:
     """The sweep changes nothing that is newer than what it saw."""
-    reservation = order(books)
+    reservation = books.order()
     books.clock.forward(OVERDUE_SECONDS)
 
     class Meanwhile(ListQueue):
@@ -89,7 +82,7 @@ def test_a_task_that_comes_meanwhile_keeps_its_claim(books: Books) -> None:
 def test_a_queue_that_is_away_does_not_keep_a_sweep(books: Books) -> None:
     """When the time for tasks is over, none is asked for, and no further page is read."""
     for number in range(PAGE_SIZE + 1):
-        order(books, f"k{number}")
+        books.order(f"k{number}")
     books.clock.forward(OVERDUE_SECONDS)
     queries: list[str] = []
     books.store.before_rpc = queries.append

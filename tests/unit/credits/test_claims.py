@@ -25,12 +25,6 @@ def claims(books: Books) -> Claims:
     return Claims(books.store, counter_ids("claim"), CLAIM_SECONDS)
 
 
-def order(books: Books, key: str = "k1") -> Reservation:
-    outcome = books.ledger.reserve(PURCHASE, key, price_or_error=3, is_async=True)
-    assert isinstance(outcome, Reservation)
-    return outcome
-
-
 def claimed(claims: Claims, reservation: Reservation) -> Claim:
     claim = claims.claim(reservation.request_id)
     assert claim is not None
@@ -39,7 +33,7 @@ def claimed(claims: Claims, reservation: Reservation) -> Claim:
 
 def test_a_claim_has_what_the_model_needs(books: Books, claims: Claims) -> None:
     """And its own id, under which the picture is kept."""
-    reservation = order(books)
+    reservation = books.order()
     claim = claimed(claims, reservation)
     assert (claim.purchase, claim.run_seconds) == (PURCHASE, CLAIM_SECONDS)
     assert (claim.reservation.run_id, claim.reservation.balance_after_credits) == ("claim1", 7)
@@ -49,14 +43,14 @@ def test_a_claim_has_what_the_model_needs(books: Books, claims: Claims) -> None:
 
 def test_who_claims_second_loses(books: Books, claims: Claims) -> None:
     """A task that is delivered twice runs the model once."""
-    reservation = order(books)
+    reservation = books.order()
     claimed(claims, reservation)
     assert claims.claim(reservation.request_id) is None
 
 
 def test_a_claim_ends_with_its_time(books: Books, claims: Claims) -> None:
     """Then another worker may run the model; the first one can neither sell nor fail it any more."""
-    reservation = order(books)
+    reservation = books.order()
     first = claimed(claims, reservation)
     books.clock.forward(CLAIM_SECONDS + 1)
     second = claimed(claims, reservation)
@@ -71,7 +65,7 @@ def test_a_claim_ends_with_its_time(books: Books, claims: Claims) -> None:
 
 def test_a_late_worker_may_still_sell_if_nobody_took_over(books: Books, claims: Claims) -> None:
     """Its image is there, and the request is pending."""
-    claim = claimed(claims, order(books))
+    claim = claimed(claims, books.order())
     books.clock.forward(CLAIM_SECONDS + 1)
     books.ledger.complete(claim.reservation, IMAGE_URL)
     assert books.audit.of_user("ann").violations == []
@@ -79,7 +73,7 @@ def test_a_late_worker_may_still_sell_if_nobody_took_over(books: Books, claims: 
 
 def test_the_last_claim_ends_with_the_lease(books: Books, claims: Claims) -> None:
     """A worker is not given more time than the reservation has."""
-    reservation = order(books)
+    reservation = books.order()
     books.clock.forward(LEASE_SECONDS - 10)
     assert claimed(claims, reservation).run_seconds == pytest.approx(10, abs=1e-3)
     books.clock.forward(11)
@@ -89,7 +83,7 @@ def test_the_last_claim_ends_with_the_lease(books: Books, claims: Claims) -> Non
 @pytest.mark.parametrize("code", [StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE])
 def test_a_claim_whose_answer_is_lost_is_known_again(books: Books, claims: Claims, code: StatusCode) -> None:
     """The worker reads its own id and goes on."""
-    reservation = order(books)
+    reservation = books.order()
     books.store.after_rpc = failing(code)
     assert claimed(claims, reservation).reservation.run_id == "claim1"
     books.store.after_rpc = quiet
@@ -98,14 +92,14 @@ def test_a_claim_whose_answer_is_lost_is_known_again(books: Books, claims: Claim
 
 def test_nothing_else_can_be_claimed(books: Books, claims: Claims) -> None:
     """Not a synchronous purchase, one that has ended, nor one that never was."""
-    synchronous, ended = books.reserve(), order(books)
+    synchronous, ended = books.reserve(), books.order()
     books.ledger.cancel(ended.request_id, "ann")
     assert [claims.claim(id) for id in (synchronous.request_id, ended.request_id, "none")] == [None, None, None]
 
 
 def test_canceling_gives_the_credits_back_now(books: Books, claims: Claims) -> None:
     """While a worker runs; its image is thrown away when it comes."""
-    reservation = order(books)
+    reservation = books.order()
     claim = claimed(claims, reservation)
     assert books.ledger.cancel(reservation.request_id, "ann") == books.balance() == 10
     with pytest.raises(GenerationCanceled):
@@ -139,7 +133,7 @@ def test_what_has_ended_is_not_canceled(books: Books) -> None:
 
 def test_a_deleted_accounts_request_is_left_to_the_sweep(books: Books) -> None:
     """There is nobody to give the credits back to."""
-    reservation = order(books)
+    reservation = books.order()
     books.store.remove("users/ann")
     with pytest.raises(UserNotFound):
         books.ledger.cancel(reservation.request_id, "ann")
@@ -148,7 +142,7 @@ def test_a_deleted_accounts_request_is_left_to_the_sweep(books: Books) -> None:
 
 def test_a_lost_answer_of_a_cancellation_is_found_again(books: Books) -> None:
     """The credits go back once."""
-    reservation = order(books)
+    reservation = books.order()
     books.store.after_rpc = failing(StatusCode.UNAVAILABLE)
     books.ledger.cancel(reservation.request_id, "ann")
     books.store.after_rpc = quiet
@@ -158,7 +152,7 @@ def test_a_lost_answer_of_a_cancellation_is_found_again(books: Books) -> None:
 
 def test_the_lease_ends_a_request_that_nobody_made(books: Books, claims: Claims) -> None:
     """The sweep refunds it, whoever claimed it."""
-    claim = claimed(claims, order(books))
+    claim = claimed(claims, books.order())
     books.clock.forward(LEASE_SECONDS + 1)
     assert books.ledger.release_expired().refunded == 1
     with pytest.raises(GenerationFailed):
