@@ -59,14 +59,15 @@ def test_each_line_of_a_purchase_has_its_trace_and_its_generation(
 def test_each_line_of_a_failure_has_its_trace_and_its_generation(
     common_project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reserved, refunded and failed: each line has both ids and nothing of the prompt."""
+    """Reserved, failed, refunded and answered: each line has both ids and nothing of the prompt."""
     user_id = common_project.add_user(10)
     capsys.readouterr()
     create = in_process(common_project, AI_FAILURE_RATE="1").of(CREATE)
     answer = create.post(order(user_id, prompt=PROMPT), TRACED)
     said = "".join(capsys.readouterr())
     logged = lines(said)
-    assert {line["message"] for line in logged} == {"credits reserved", "credits refunded", "request failed"}
+    messages = ["credits reserved", "generation failed", "credits refunded", "request failed"]
+    assert [line["message"] for line in logged] == messages
     for line in logged:
         assert TRACE in line[TRACE_FIELD], line
         assert line["generationRequestId"] == error_of(answer)["details"]["generationRequestId"], line

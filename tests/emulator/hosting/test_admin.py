@@ -90,8 +90,9 @@ def test_an_id_may_look_like_an_address(console: Console, guest: Visit) -> None:
     guest.says("Giving credits opens one.", "#found-balance")
 
 
-def test_a_read_whose_answer_is_lost_is_asked_again(guest: Visit) -> None:
+def test_a_read_whose_answer_is_lost_is_asked_again(console: Console, guest: Visit) -> None:
     """The admin sees the user a moment later, and no error."""
+    console.gives("unlucky", 7)
     asked: list[str] = []
 
     def lose(route: Route) -> None:
@@ -103,8 +104,8 @@ def test_a_read_whose_answer_is_lost_is_asked_again(guest: Visit) -> None:
 
     guest.page.route("**/api/getUserCredits*", lose)
     guest.enter("testAdmin", "/admin")
-    look_up(guest, "testUser1")
-    guest.says("100 credits", "#found-balance")
+    look_up(guest, "unlucky")
+    guest.says("7 credits", "#found-balance")
     expect(guest.page.locator("#look-up-result")).to_be_empty()
     guest.forgive("ERR_FAILED")
     assert len(asked) == 2
