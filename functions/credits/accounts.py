@@ -24,12 +24,13 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
         UserNotFound: the account was deleted.
         Unavailable: the outcome is not known; the next call shows it.
     """
-    path = documents.user_path(user_id)
+    paths = [documents.user_path(user_id), signup_path(user_id)]
 
     def plan(read: Mapping[str, Document]) -> Answer[bool] | QueryFirst[bool]:
-        user = read[path]
+        user, record = (read[path] for path in paths)
         if user.data is not None:
             return Answer(False)
+        refuse_deleted_account([record])
 
         def decide(history: Sequence[Document]) -> Commit[bool]:
             refuse_deleted_account(history)
@@ -37,15 +38,19 @@ def open_account(store: Store, user_id: str, signup_credits: int, deadline: Dead
 
         return QueryFirst(history_query(user_id), decide)
 
-    if store.transact([path], plan, deadline, turn=user_id):
+    if store.transact(paths, plan, deadline, turn=user_id):
         log_opened(user_id, signup_credits)
 
 
 def signup(user_id: str, credits: int) -> Movement:
     """The grant of sign-up credits at a user's first call."""
-    # The id sorts before all others (hexadecimal), since the first purchase may have the same commit time.
-    order = Order(f"0-signup-{user_id}", user_id, credits, SIGNUP_REASON)
+    order = Order(_signup_id(user_id), user_id, credits, SIGNUP_REASON)
     return movements.grant(order, attempt_id=order.id)
+
+
+def signup_path(user_id: str) -> str:
+    """The record of a user's sign-up credits. It stays if the account is deleted with its ledger."""
+    return documents.grant_path(_signup_id(user_id))
 
 
 def history_query(user_id: str) -> Query:
@@ -59,12 +64,12 @@ def last_entry_query(user_id: str) -> Query:
 
 
 def refuse_deleted_account(history: Sequence[Document]) -> None:
-    """Refuses sign-up credits for an account that was deleted.
+    """Refuses sign-up credits for an account that was deleted; `history` may hold documents that do not exist.
 
     Raises:
-        UserNotFound: the user without a balance has ledger entries.
+        UserNotFound: the user without a balance had one before.
     """
-    if history:
+    if any(document.exists for document in history):
         raise UserNotFound()
 
 
@@ -82,6 +87,11 @@ def closing(user_id: str, credits: int, grant_id: str) -> Movement:
     # The id sorts before that of the grant's entry, which has the same commit time.
     order = Order(f"{grant_id}-closing", user_id, credits, DELETED_REASON)
     return movements.revocation(order, taken_credits=credits, attempt_id=order.id)
+
+
+def _signup_id(user_id: str) -> str:
+    # It sorts before all others (hexadecimal), since the first purchase may have the same commit time.
+    return f"0-signup-{user_id}"
 
 
 def log_opened(user_id: str, credits: int) -> None:

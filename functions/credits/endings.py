@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from credits import documents, movements
-from credits.documents import ACCOUNT_DELETED, CANCELED, COMPLETED, FAILED, PENDING, PICTURE_TO_DELETE, REFUND
+from credits.documents import (
+    ACCOUNT_DELETED,
+    CANCELED,
+    COMPLETED,
+    DEDUCTION,
+    FAILED,
+    PENDING,
+    PICTURE_TO_DELETE,
+    REFUND,
+)
 from credits.reservations import Reservation
 from errors import ApiError, GenerationCanceled, GenerationFailed, UserNotFound
 from events import Event, Outbox
@@ -82,12 +91,12 @@ class RefundPlan:
 
     @property
     def paths(self) -> Sequence[str]:
-        """The request, the balance, and the entry of the refund."""
-        entry_id = documents.entry_id_of(self.request_id, REFUND)
+        """The request, the balance, and the entries of the refund and of the deduction."""
+        entry_ids = [documents.entry_id_of(self.request_id, entry_type) for entry_type in (REFUND, DEDUCTION)]
         return (
             documents.request_path(self.request_id),
             documents.user_path(self.user_id),
-            documents.entry_path(self.user_id, entry_id),
+            *(documents.entry_path(self.user_id, entry_id) for entry_id in entry_ids),
         )
 
     def decide(self, read: Mapping[str, Document]) -> Commit[Ending | None] | Answer[Ending | None]:
@@ -96,7 +105,7 @@ class RefundPlan:
         Raises:
             UserNotFound: the account of a request to cancel was deleted; the request is left to the sweep.
         """
-        request, user, entry = (read[path] for path in self.paths)
+        request, user, entry, deduction = (read[path] for path in self.paths)
         status = documents.status(request)
         if status != PENDING:
             failure = documents.failure(request) if status == FAILED else None
@@ -104,7 +113,8 @@ class RefundPlan:
         if not self.is_due(request):
             return Answer(None)
         documents.must_not_exist(entry)
-        if user.data is None:
+        # An account that was deleted with its ledger and opened again never paid for this request.
+        if user.data is None or not deduction.exists:
             if self.failure is None:
                 raise UserNotFound()
             return self._commit(request, ACCOUNT_DELETED, [], None)

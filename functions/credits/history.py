@@ -43,10 +43,11 @@ class History:
             UserNotFound: the user does not exist, and this call has no sign-up credits or the account was deleted.
             BrokenDocument: the balance is not an integer of at least 0.
         """
-        path = documents.user_path(user_id)
-        user = self._store.read_one(path, deadline)
+        path, signup_path = documents.user_path(user_id), accounts.signup_path(user_id)
+        read = self._store.read([path, signup_path], deadline)
+        user = read[path]
         if user.data is None and signup_credits:
-            if not self._store.query(accounts.history_query(user_id), deadline):
+            if not read[signup_path].exists and not self._store.query(accounts.history_query(user_id), deadline):
                 return signup_credits
             # The account was deleted, or another call has just opened it.
             user = self._store.read_one(path, deadline)

@@ -15,7 +15,7 @@ from typing import Any
 from credits import accounts, documents, keys, movements
 from credits.documents import CANCELED, COMPLETED, DEDUCTION, FAILED, PENDING, WORKER_DUE_AT
 from credits.movements import Movement
-from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending
+from errors import ApiError, IdempotencyInFlight, InsufficientCredits, TooManyPending, UserNotFound
 from store import COMMIT_TIME, Answer, Commit, Document, QueryFirst, Version, Write
 
 RETRY_SECONDS = 2
@@ -110,14 +110,15 @@ class ReservationPlan:
 
     @property
     def paths(self) -> Sequence[str]:
-        """The balance, the request, its deduction, and the user's requests in flight."""
+        """The balance, the request, its deduction, the user's requests in flight, and what tells of a sign-up."""
         user_id, request_path = self.purchase.user_id, documents.request_path(self.request_id)
         entry_path = documents.entry_path(user_id, documents.entry_id_of(self.request_id, DEDUCTION))
-        return documents.user_path(user_id), request_path, entry_path, documents.in_flight_path(user_id)
+        signup_paths = [accounts.signup_path(user_id)] if self.signup_credits else []
+        return documents.user_path(user_id), request_path, entry_path, documents.in_flight_path(user_id), *signup_paths
 
     def decide(self, read: Mapping[str, Document]) -> Step:
         """A replay first, since it needs neither price nor balance; then the account; then the credits."""
-        user, request, entry, in_flight = (read[path] for path in self.paths)
+        user, request, entry, in_flight, *signups = (read[path] for path in self.paths)
         if request.data is not None:
             return Answer(self._earlier(request, entry))
         documents.must_not_exist(entry)
@@ -126,6 +127,8 @@ class ReservationPlan:
         taking = movements.of_request(self.request_id, DEDUCTION, self.price_or_error)
         if user.data is not None or not self.signup_credits:
             return self._commit(user, in_flight, request.path, documents.balance(user), [taking])
+
+        accounts.refuse_deleted_account(signups)
 
         def open_and_take(history: Sequence[Document]) -> Step:
             accounts.refuse_deleted_account(history)
@@ -145,6 +148,9 @@ class ReservationPlan:
             return Failed(request.id, cost_credits, documents.failure(request))
         if status == CANCELED:
             return Canceled(request.id, cost_credits)
+        if not entry.exists:
+            # The account was deleted with its ledger.
+            raise UserNotFound()
         balance_after_credits = documents.balance_after(entry)
         if status == COMPLETED:
             return Completed(request.id, cost_credits, balance_after_credits, documents.image_url(request))

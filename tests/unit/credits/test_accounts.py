@@ -45,6 +45,21 @@ def test_a_deleted_account_stays_deleted(books: Books) -> None:
     assert "users/new" not in books.store.everything()
 
 
+def test_an_account_that_was_deleted_with_its_ledger_gets_no_second_sign_up_credits(books: Books) -> None:
+    """The record of the first ones stays: each way to open it, and a quote, find no user."""
+    open_account(books.store, "new", 5)
+    for path in [path for path in books.store.everything() if path.startswith("users/new")]:
+        books.store.remove(path)
+    with pytest.raises(UserNotFound):
+        open_account(books.store, "new", 5)
+    with pytest.raises(UserNotFound):
+        books.reserve(user_id="new", signup_credits=5)
+    with pytest.raises(UserNotFound):
+        books.history.statement("new", 10, signup_credits=5)
+    with pytest.raises(UserNotFound):
+        books.history.balance("new", signup_credits=5)
+
+
 def test_two_processes_open_an_account_once(books: Books) -> None:
     """A purchase in another process opens it between this process's read and commit."""
     rival, purchase = books.rival(), replace(PURCHASE, user_id="new")

@@ -141,6 +141,7 @@ def test_one_broken_request_does_not_stop_the_sweep(
     good = books.reserve()
     path, fields = POISONS[name]
     books.change("generationRequests/poison", **{**books.fields(good.document.path), "leaseExpiresAt": books.clock()})
+    books.change("users/ann/transactions/poison-deduction", type="deduction")
     books.change(path, **fields)
     books.clock.forward(LEASE_SECONDS + 1)
     release = books.ledger.release_expired()
@@ -290,6 +291,24 @@ def test_a_pending_request_of_a_deleted_account_ends_once(books: Books, capsys: 
     assert (logged.out.count("credits lost"), logged.err) == (1, "")
     assert books.ledger.release_expired() == Release(refunded=0, skipped=0)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("ending", ["released", "failed", "canceled"])
+def test_an_account_that_was_erased_and_opened_again_gets_no_refund_of_before(books: Books, ending: str) -> None:
+    """Its new ledger begins with the grant, and never had the deduction."""
+    reservation = books.reserve()
+    for path in [path for path in books.store.everything() if path.startswith("users/ann")]:
+        books.store.remove(path)
+    books.grants.grant(Order.with_key("again", "ann", 10, "Welcome back."))
+    books.clock.forward(LEASE_SECONDS + 1)
+    if ending == "failed":
+        with pytest.raises(UserNotFound):
+            books.ledger.refund(reservation, PROVIDER_FAILED)
+    if ending == "canceled":
+        with pytest.raises(UserNotFound):
+            books.cancel(reservation)
+    books.ledger.release_expired()
+    assert (books.balance(), books.audit.of_user("ann").violations) == (10, [])
 
 
 def test_a_failed_generation_of_a_deleted_account_says_so(books: Books) -> None:
