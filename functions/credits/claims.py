@@ -58,12 +58,14 @@ class Claims:
                 return Answer(self._claim(request, entry, claim_id, request.read_at))
             if not documents.has_come(request, "claimableAt") or documents.has_come(request, "leaseExpiresAt"):
                 return Answer(None)
+            # Before anything is claimed, since it raises if a stored field is wrong.
+            claim = self._claim(request, entry, claim_id, request.read_at)
             until = request.read_at + timedelta(seconds=self.claim_seconds)
             fields = {"claims": [*documents.claims(request), claim_id], "claimableAt": until, WORKER_DUE_AT: until}
 
             def claimed(versions: Mapping[str, Version]) -> Claim:
                 written = replace(request, data={**request.fields, **fields}, version=versions[path])
-                return self._claim(written, entry, claim_id, request.read_at)
+                return replace(claim, reservation=replace(claim.reservation, document=written))
 
             return Commit([Write(path, fields, request.version)], claimed)
 
@@ -89,5 +91,5 @@ class Claims:
             generation.size,
             generation.prompt,
         )
-        lease: datetime = request.fields["leaseExpiresAt"]
-        return Claim(reservation, purchase, min(self.claim_seconds, (lease - now).total_seconds()))
+        left_seconds = (documents.lease_expires_at(request) - now).total_seconds()
+        return Claim(reservation, purchase, min(self.claim_seconds, left_seconds))

@@ -218,6 +218,14 @@ def run_id(request: Document) -> str:
     return claimed[-1] if claimed else attempt_id(request)
 
 
+def lease_expires_at(request: Document) -> datetime:
+    """When a pending request may be refunded."""
+    lease = existing(request).get("leaseExpiresAt")
+    if not isinstance(lease, datetime):
+        raise BrokenDocument(request.path, "leaseExpiresAt must be a time")
+    return lease
+
+
 def has_come(document: Document, field: str) -> bool:
     """Whether a stored time had come when the document was read; never if it is not a time."""
     moment = document.fields.get(field)

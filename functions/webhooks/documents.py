@@ -64,13 +64,14 @@ def delivery(document: Document) -> Delivery:
         "status": found.status in STATUSES,
         "attempts": type(found.attempts) is int and found.attempts >= 0,
         "createdAt": isinstance(found.created_at, datetime),
-        "queuedAt": isinstance(found.queued_at, datetime),
+        # The server's time, so it has come.
+        "queuedAt": isinstance(found.queued_at, datetime) and found.queued_at <= document.read_at,
         "lastAttemptAt": isinstance(found.last_attempt_at, datetime | None),
         "lastAnswer": isinstance(found.last_answer, str | None),
     }
     wrong = [name for name, is_right in is_well_formed.items() if not is_right]
     if wrong:
-        raise BrokenDocument(document.path, f"{', '.join(wrong)}: of the wrong type")
+        raise BrokenDocument(document.path, f"{', '.join(wrong)}: of the wrong type or value")
     return found
 
 

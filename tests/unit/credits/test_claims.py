@@ -7,7 +7,7 @@ from credits.claims import Claim, Claims
 from credits.documents import PROVIDER_FAILED
 from credits.endings import ClaimLost
 from credits.reservations import Reservation
-from errors import GenerationCanceled, GenerationEnded, GenerationFailed, UserNotFound
+from errors import BrokenDocument, GenerationCanceled, GenerationEnded, GenerationFailed, UserNotFound
 from tests.support.builders import IMAGE_URL, LEASE_SECONDS, PURCHASE, Books, counter_ids, failing, quiet
 
 CLAIM_SECONDS = 240.0
@@ -88,6 +88,17 @@ def test_a_claim_whose_answer_is_lost_is_known_again(books: Books, claims: Claim
     assert claimed(claims, reservation).reservation.run_id == "claim1"
     books.store.after_rpc = quiet
     assert books.fields(reservation.document.path)["claims"] == ["claim1"]
+
+
+@pytest.mark.parametrize("fields", [{"leaseExpiresAt": "soon"}, {"leaseExpiresAt": None}, {"cost": "x"}, {"size": 5}])
+def test_a_broken_request_is_not_claimed(books: Books, claims: Claims, fields: dict[str, object]) -> None:
+    """It is named, and nothing is written."""
+    path = books.order().document.path
+    books.change(path, **fields)
+    before = books.store.everything()
+    with pytest.raises(BrokenDocument):
+        claims.claim(path.partition("/")[2])
+    assert books.store.everything() == before
 
 
 def test_nothing_else_can_be_claimed(books: Books, claims: Claims) -> None:

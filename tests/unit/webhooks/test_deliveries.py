@@ -88,6 +88,7 @@ def test_what_is_not_there_ends_its_task() -> None:
         {"attempts": True},
         {"createdAt": "today"},
         {"queuedAt": None},
+        {"queuedAt": datetime(9999, 12, 31, tzinfo=UTC)},
         {"lastAttemptAt": 5},
         {"lastAnswer": 200},
     ],
