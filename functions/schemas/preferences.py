@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.request import parse_http_list
 
-_SECONDS = re.compile("[0-9]{1,9}")
+# Longer than any deadline, and short enough for a float.
+_SECONDS = re.compile("[0-9]{1,99}")
 
 
 @dataclass(frozen=True, slots=True)

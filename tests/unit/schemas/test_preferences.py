@@ -16,6 +16,7 @@ from schemas.preferences import WaitPreference, parse_prefer
         ("wait = 10 ; x=1, return=minimal", 10, "wait=10"),
         ('foo="a, wait=3", respond-async', 0, "respond-async"),
         ('wait="5"', 5, "wait=5"),
+        ("wait=99999999999", 99999999999, "wait=99999999999"),
         ("wait=1, wait=9", 1, "wait=1"),
         ("respond-async, wait=soon", 0, "respond-async"),
     ],
