@@ -126,6 +126,8 @@ class EmulatorRun:
             try:
                 shutil.rmtree(work_dir, ignore_errors=True)
                 work_dir.mkdir(parents=True)
+                # The settings and the CLI's logs there have the secrets of the run.
+                work_dir.chmod(0o700)
                 lines = settings.written({**self.proxies, **self.settings, "API_BASE_URL": self._api_base_url})
                 (work_dir / f".env.{self.project}").write_text(lines, encoding="utf-8")
                 config_file.write_text(json.dumps(self.config(work_dir), indent=2), encoding="utf-8")
