@@ -93,7 +93,7 @@ def test_the_same_key_is_accepted_while_it_runs_and_then_gives_the_image() -> No
 
 
 def test_without_the_header_a_running_key_is_still_a_conflict() -> None:
-    """As it always was."""
+    """Without `Prefer`, a key whose order is pending gets 409, as for a synchronous purchase."""
     backend = Async()
     backend.order()
     with pytest.raises(IdempotencyInFlight):

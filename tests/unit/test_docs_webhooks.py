@@ -26,7 +26,7 @@ def run_block() -> dict[str, Any]:
 
 
 def test_its_receiver_takes_what_is_sent_once(block: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """And answers a second time too."""
+    """The same webhook sent twice gets 204 both times, and is taken once."""
     body = messages.body(DELIVERY)
     headers = messages.headers(DELIVERY.id, body, datetime.now(UTC), block["SECRET"])
     assert [block["receive"](body, headers) for _ in range(2)] == [204, 204]

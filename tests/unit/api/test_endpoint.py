@@ -374,7 +374,7 @@ def test_what_only_the_operator_can_mend_is_said_in_the_log(
 
 
 def test_a_scheduled_run_says_what_the_operator_can_mend(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
-    """As an answer does."""
+    """Its log line has the advice of the error, as that of a refused call has."""
     door.backend.store.before_rpc = refusing
     with pytest.raises(ScheduledRunFailed):
         door.endpoint.run_scheduled(http_request("POST"), handlers.release_expired_reservations)
@@ -656,7 +656,7 @@ def test_a_scheduled_run_that_meets_a_broken_document_fails_and_names_it(
 
 
 def test_a_task_says_what_the_operator_can_mend(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a scheduled run does."""
+    """Its log line has the advice of the error."""
     door.backend.store.before_rpc = refusing
     with pytest.raises(TaskFailed):
         door.endpoint.run_task(

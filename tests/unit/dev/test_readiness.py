@@ -75,7 +75,7 @@ def test_it_is_ready_once_a_function_lists_the_catalog(emulators: Emulators, rea
 
 
 def test_it_waits_while_the_catalog_cannot_be_read(emulators: Emulators, readiness: Readiness) -> None:
-    """And remembers why."""
+    """A 503 means that it is not ready yet, and its message is kept for the operator."""
     emulators.error(503, "The catalog could not be read.")
     assert not readiness.reached()
     assert readiness.last == "quoteGeneration answered 503: The catalog could not be read."

@@ -74,7 +74,7 @@ def test_an_order_without_a_prompt_has_a_subject(prompt: str | None) -> None:
     ],
 )
 def test_a_place_that_is_not_there_is_none(value: Any, path: tuple[str | int, ...], found: Any) -> None:
-    """Whatever a provider sends instead."""
+    """An answer that lacks a key or an index, or has another type there, gives None and no error."""
     assert at(value, *path) == found
 
 

@@ -119,7 +119,7 @@ def test_without_address_or_secret_nothing_is_sent(target: str, secret: str, wor
 
 
 def test_a_report_goes_out_without_a_secret_too() -> None:
-    """As before there was one."""
+    """Without WEBHOOK_SECRET, a report is sent to REPORT_WEBHOOK_URL unsigned."""
     desk = Desk()
     deliveries = Deliveries(desk.store, desk.queue, {REPORTS: Receiver(URL, "")}, desk.send)
     desk.change(target=REPORTS)
@@ -278,7 +278,7 @@ def test_a_resent_delivery_is_not_given_up_at_its_first_failure() -> None:
 
 
 def test_what_is_unknown_cannot_be_sent_again() -> None:
-    """404."""
+    """An id that no delivery has raises DeliveryNotFound, and nothing is enqueued."""
     desk = Desk()
     with pytest.raises(DeliveryNotFound):
         desk.deliveries.send_again("other")

@@ -122,7 +122,7 @@ def test_every_refusal_is_told_from_a_fault(provider: Provider, httpserver: HTTP
 
 @each_provider
 def test_an_answer_without_a_picture_is_a_fault(provider: Provider, httpserver: HTTPServer) -> None:
-    """Whatever its shape."""
+    """JSON of any shape that lacks the picture is PROVIDER_FAILED."""
     for body in (*NO_OBJECTS, *(json.dumps(each).encode() for each in provider.no_pictures)):
         httpserver.clear()
         with answering(200, body)(provider, httpserver, Stopwatch()) as url:
