@@ -53,10 +53,12 @@ class EmulatorRun:
     data: Path = DATA
     # For the functions alone, not for the CLI.
     proxies: Mapping[str, str] = field(default_factory=dict)
+    # Otherwise the next run of its kind writes to the same log.
+    has_own_log: bool = False
 
     @property
     def log(self) -> Path:
-        return LOGS / f"{self.name.partition('-')[0]}-emulators.log"
+        return LOGS / f"{self.name if self.has_own_log else self.name.partition('-')[0]}-emulators.log"
 
     @property
     def export(self) -> Path:

@@ -19,10 +19,15 @@ def main(data: str, *options: str) -> int:
         names = (*emulators.EMULATORS, *optional)
         own = dict(zip(names, free_ports(len(names)), strict=True))
         users = emulators.for_start(*optional)
-        run = replace(users, name=f"trial-{os.getpid()}", ports=users.ports | own, data=Path(data))
+        name = f"trial-{os.getpid()}"
+        # Several run at once, and each shows what it reads in its log.
+        run = replace(users, name=name, ports=users.ports | own, data=Path(data), has_own_log=True)
         cli = toolchain.prepare()
         run.check_settings()
-        return 0 if start.serve(run, cli, export="--export" in options) else 1
+        try:
+            return 0 if start.serve(run, cli, export="--export" in options) else 1
+        finally:
+            run.log.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
