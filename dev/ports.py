@@ -12,6 +12,10 @@ HOST = "127.0.0.1"
 CANDIDATES = range(20_000, 32_000)
 
 
+class PortTaken(Problem):
+    """Something else listens on a port that is needed."""
+
+
 def free_ports(count: int) -> list[int]:
     """This many ports that nobody listens on."""
     chosen = random.SystemRandom().sample(CANDIDATES, len(CANDIDATES))
@@ -20,10 +24,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def need_free(ports: Mapping[str, int]) -> None:
-    """Raises Problem, which names each port that is taken and who needs it."""
+    """Raises PortTaken, which names each port that is taken and who needs it."""
     taken = [f"Port {port}, needed for {name}, is in use." for name, port in ports.items() if is_taken(port)]
     if taken:
-        raise Problem("\n".join([*taken, "Nothing was started and nothing was stopped."]))
+        raise PortTaken("\n".join([*taken, "Nothing was started and nothing was stopped."]))
 
 
 def is_taken(port: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dev import Problem, emulators, start, toolchain
-from dev.ports import free_ports
+from dev.ports import PortTaken, free_ports
 from dev.supervise import say, supervising
 
 
@@ -17,15 +17,22 @@ def main(data: str, *options: str) -> int:
     with supervising():
         optional = ("hosting",) if toolchain.has_site() else ()
         names = (*emulators.EMULATORS, *optional)
-        own = dict(zip(names, free_ports(len(names)), strict=True))
         users = emulators.for_start(*optional)
         name = f"trial-{os.getpid()}"
         # Several run at once, and each shows what it reads in its log.
-        run = replace(users, name=name, ports=users.ports | own, data=Path(data), has_own_log=True)
+        run = replace(users, name=name, data=Path(data), has_own_log=True)
         cli = toolchain.prepare()
         run.check_settings()
+
+        def serve() -> int:
+            own = dict(zip(names, free_ports(len(names)), strict=True))
+            return 0 if start.serve(replace(run, ports=run.ports | own), cli, export="--export" in options) else 1
+
         try:
-            return 0 if start.serve(run, cli, export="--export" in options) else 1
+            return serve()
+        except PortTaken:
+            # By another test, while this start waited for its turn.
+            return serve()
         finally:
             run.log.unlink(missing_ok=True)
 

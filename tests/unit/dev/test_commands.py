@@ -100,9 +100,9 @@ def test_two_first_commands_at_once_make_one_venv(tmp_path: Path) -> None:
 
     first = started()
     try:
-        wait_until(made.exists, "the first one's venv")
+        wait_until(made.exists, "the first one's venv", 120)
         second = started()
-        wait_until(has_met_the_first, "the second one")
+        wait_until(has_met_the_first, "the second one", 120)
     finally:
         (tmp_path / "go_on").write_text("[]", encoding="utf-8")
         first.wait(60)
