@@ -125,8 +125,6 @@ class Endpoint:
                 except BrokenDocument as error:
                     # No retry mends it.
                     logs.error("broken document", **error.log_fields)
-                except TryAgain:
-                    raise TaskFailed from None
 
     def _traced(self, request: Request) -> contextlib.AbstractContextManager[None]:
         return logs.traced(logs.trace_id(request.headers.get(TRACE_HEADER)), self.project)
@@ -176,8 +174,8 @@ def _failing_as(failure: type[ScheduledRunFailed | TaskFailed], event: str) -> I
     """The boundary, as in _answer: the libraries would log the exception's own message, so it ends here."""
     try:
         yield
-    except failure:
-        raise
+    except TryAgain:
+        raise failure from None
     except Exception as error:  # noqa: BLE001
         broken = error.log_fields if isinstance(error, BrokenDocument) else {}
         logs.error(event, **_cause_fields(error), **broken, places=logs.places(error))

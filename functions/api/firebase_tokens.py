@@ -33,8 +33,7 @@ _BAD_APP = f"Send a valid App Check token in the header {APP_CHECK_HEADER}."
 class FirebaseTokens:
     """The tokens of one project; safe to share between threads. Connects to nothing before the first token.
 
-    A good account is not checked again for `revocation_check_seconds`, unless it is an
-    admin's.
+    A good account is not checked again for `revocation_check_seconds`, unless it is an admin's.
     """
 
     def __init__(
